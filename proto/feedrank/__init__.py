@@ -1,0 +1,1 @@
+"""feedrank's contract and client."""

@@ -1,0 +1,1 @@
+"""feedrank's storage format."""

@@ -1,0 +1,1 @@
+"""Generated from the journal's entries, package feedrank.journal.v1."""

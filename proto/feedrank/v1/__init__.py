@@ -1,0 +1,1 @@
+"""Generated from the contract, package feedrank.v1."""

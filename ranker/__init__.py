@@ -1,0 +1,1 @@
+"""The service: journal, fold, state, pipeline, server."""

@@ -1,0 +1,1 @@
+"""The fold's result: plain columns."""

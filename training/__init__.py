@@ -1,0 +1,1 @@
+"""From journal to bundle, and the numbers to believe it."""
