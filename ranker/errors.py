@@ -1,0 +1,90 @@
+"""What can go wrong, as types.
+
+    FeedrankError
+    ├── InvalidArgument     a request field is wrong; carries the field
+    ├── NotFound            a named thing does not exist
+    ├── CursorExpired       a session is over: start again without a cursor
+    ├── BundleError         a model bundle can't be used
+    ├── SettingsError       the configuration can't be used
+    ├── JournalUnavailable  the journal does not answer
+    ├── JournalError        the journal's content can't be used
+    └── SnapshotError       a snapshot can't be used
+
+Each class carries the name of its gRPC status; one interceptor turns it into the code on the wire.
+A message ends with the repair.
+"""
+
+from typing import ClassVar
+
+
+class FeedrankError(Exception):
+    """Root of all errors that feedrank raises on purpose."""
+
+    status: ClassVar[str] = "INTERNAL"
+    word: ClassVar[str] = "internal"
+
+
+class InvalidArgument(FeedrankError):
+    """A request field is missing, malformed, out of range or in contradiction to another.
+
+    >>> raise InvalidArgument("size", "must be 0 to 200, not 900")
+    Traceback (most recent call last):
+    ...
+    ranker.errors.InvalidArgument: size must be 0 to 200, not 900
+    """
+
+    status = "INVALID_ARGUMENT"
+    word = "invalid_argument"
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field} {message}")
+        self.field = field
+
+
+class NotFound(FeedrankError):
+    """A named thing does not exist."""
+
+    status = "NOT_FOUND"
+    word = "not_found"
+
+
+class CursorExpired(FeedrankError):
+    """A cursor's session is over."""
+
+    status = "FAILED_PRECONDITION"
+    word = "cursor_expired"
+
+
+class BundleError(FeedrankError):
+    """A model bundle is damaged, incomplete or made for other features."""
+
+    status = "FAILED_PRECONDITION"
+    word = "bundle"
+
+
+class SettingsError(FeedrankError):
+    """The configuration can't be used."""
+
+    status = "FAILED_PRECONDITION"
+    word = "settings"
+
+
+class JournalUnavailable(FeedrankError):
+    """The journal does not answer; nothing was written."""
+
+    status = "UNAVAILABLE"
+    word = "journal_unavailable"
+
+
+class JournalError(FeedrankError):
+    """The journal holds something that can't be used, or lacks something that must be there."""
+
+    status = "DATA_LOSS"
+    word = "journal"
+
+
+class SnapshotError(FeedrankError):
+    """A snapshot is damaged or was written by another version."""
+
+    status = "DATA_LOSS"
+    word = "snapshot"
