@@ -1,0 +1,151 @@
+"""Boosters to bundles: what is converted, what is refused, and that a bundle is whole or absent."""
+
+import os
+from pathlib import Path
+from typing import Any
+
+import lightgbm
+import numpy as np
+import pytest
+
+from ranker.bundle import FOREST, Facts, HeadFacts, load
+from ranker.errors import BundleError
+from ranker.trees import raw_scores
+from training.bundles import forest_from_boosters, save_bundle
+
+FEATURES = tuple(f"f{i}" for i in range(4))
+ROWS = np.random.default_rng(1).normal(size=(300, 4)).astype(np.float32)
+
+
+def booster(rounds: int = 5, labels: Any = None, names: Any = "auto", **settings: Any) -> lightgbm.Booster:
+    labels = ROWS[:, 0] > 0.2 if labels is None else labels
+    categories = settings.pop("categories", "auto")
+    data = lightgbm.Dataset(ROWS, labels, feature_name=list(names) if names != "auto" else names)
+    data.set_categorical_feature(categories)
+    fixed = {"objective": "binary", "num_threads": 1, "verbose": -1, "min_data_in_leaf": 5}
+    return lightgbm.train({**fixed, **settings}, data, rounds)
+
+
+def facts(**changes: Any) -> Facts:
+    fixed: dict[str, Any] = {
+        "version": "2026-11-22",
+        "created_ms": 5,
+        "features": FEATURES,
+        "heads": (HeadFacts(name="like", examples=300, positives=120),),
+        "from_ms": 1,
+        "to_ms": 4,
+        "seed": 7,
+        "metrics": {},
+        "data_licence": "CC0-1.0",
+    }
+    return Facts(**{**fixed, **changes})
+
+
+def test_thresholds_and_leaves_are_the_same_doubles() -> None:
+    model = booster()
+    forest = forest_from_boosters({"like": model})
+    trees = [tree["tree_structure"] for tree in model.dump_model()["tree_info"]]
+    assert [tree["threshold"] for tree in trees] == forest.threshold[forest.tree_nodes[:-1]].tolist()
+    leaves = [model.get_leaf_output(tree, 0) for tree in range(5)]
+    assert leaves == forest.leaf_value[forest.tree_nodes[:-1] + np.arange(5)].tolist()
+
+
+def test_a_label_that_never_varies_gives_a_constant_score() -> None:
+    model = booster(labels=np.zeros(300))
+    scores = raw_scores(forest_from_boosters({"like": model}), ROWS)
+    assert np.array_equal(scores[:, 0], model.predict(ROWS, raw_score=True))
+    assert len(np.unique(scores)) == 1
+
+
+def test_a_booster_ends_at_its_best_iteration() -> None:
+    model = booster()
+    model.best_iteration = 3
+    forest = forest_from_boosters({"like": model})
+    assert len(forest.tree_nodes) - 1 == 3
+    assert np.array_equal(raw_scores(forest, ROWS)[:, 0], model.predict(ROWS, raw_score=True))
+
+
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"boosting": "rf", "bagging_freq": 1, "bagging_fraction": 0.5}, "averages its trees"),
+        ({"linear_tree": True}, "has linear trees"),
+        ({"objective": "multiclass", "num_class": 2}, "has several classes"),
+        ({"objective": "regression"}, "does not predict the plain sigmoid"),
+        ({"sigmoid": 2.0}, "does not predict the plain sigmoid"),
+    ],
+)
+def test_a_model_of_another_kind_is_refused(settings: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BundleError, match=f"the booster of head like {sentence}.*: train"):
+        forest_from_boosters({"like": booster(**settings)})
+
+
+def test_categorical_splits_are_refused() -> None:
+    rows = np.random.default_rng(2).integers(0, 9, (300, 1)).astype(np.float64)
+    data = lightgbm.Dataset(rows, rows[:, 0] % 2, categorical_feature=[0])
+    model = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 2)
+    with pytest.raises(BundleError, match="has categorical splits: train with numeric features only"):
+        forest_from_boosters({"like": model})
+
+
+def test_boosters_of_different_features_are_refused() -> None:
+    other = booster(names=("f3", "f2", "f1", "f0"))
+    with pytest.raises(BundleError, match="train all heads on the same columns"):
+        forest_from_boosters({"like": booster(names=FEATURES), "click": other})
+
+
+def test_a_saved_model_scores_as_the_booster_did(tmp_path: Path) -> None:
+    model = booster()
+    folder = save_bundle(tmp_path, forest_from_boosters({"like": model}), facts())
+    probabilities = load(folder, FEATURES, ["like"]).probabilities(ROWS)
+    assert probabilities[:, 0] == pytest.approx(model.predict(ROWS), rel=1e-12)
+
+
+def test_the_same_model_gives_the_same_bytes(tmp_path: Path) -> None:
+    forest = forest_from_boosters({"like": booster()})
+    one, two = (save_bundle(tmp_path, forest, facts(version=version)) for version in ("a", "b"))
+    assert (one / FOREST).read_bytes() == (two / FOREST).read_bytes()
+
+
+def test_the_manifest_names_the_libraries(tmp_path: Path) -> None:
+    folder = save_bundle(tmp_path, forest_from_boosters({"like": booster()}), facts())
+    libraries = load(folder, FEATURES, ["like"]).manifest.libraries
+    assert libraries["lightgbm"] == lightgbm.__version__
+    assert libraries["numpy"] == np.__version__
+
+
+def test_a_version_is_never_overwritten(tmp_path: Path) -> None:
+    forest = forest_from_boosters({"like": booster()})
+    save_bundle(tmp_path, forest, facts())
+    with pytest.raises(BundleError, match="exists already: choose another version"):
+        save_bundle(tmp_path, forest, facts(seed=8))
+
+
+def test_a_failed_write_leaves_nothing_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    forest = forest_from_boosters({"like": booster()})
+
+    def full(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        save_bundle(tmp_path, forest, facts())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_facts_about_other_heads_are_refused(tmp_path: Path) -> None:
+    forest = forest_from_boosters({"click": booster()})
+    with pytest.raises(BundleError, match="the facts describe the heads"):
+        save_bundle(tmp_path, forest, facts())
+
+
+def test_facts_that_name_too_few_features_are_refused(tmp_path: Path) -> None:
+    forest = forest_from_boosters({"like": booster()})
+    with pytest.raises(BundleError, match="name them all"):
+        save_bundle(tmp_path, forest, facts(features=()))
+
+
+@pytest.mark.parametrize("version", ["../m1", "", ".m1", "a/b"])
+def test_a_version_that_is_no_folder_name_is_refused(version: str) -> None:
+    with pytest.raises(ValueError, match="version"):
+        facts(version=version)
