@@ -1,1 +1,28 @@
-"""The feature columns."""
+"""The feature matrix: one module computes it, for serving and for training.
+
+A feature is declared once, in the file of its group; the groups are listed here, in column order.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.candidates import Candidates
+from ranker.features import affinity, author, popularity, post, social, taste, viewer
+from ranker.query import Query
+
+GROUPS = (post.GROUP, popularity.GROUP, author.GROUP, viewer.GROUP, affinity.GROUP, taste.GROUP, social.GROUP)
+
+FEATURES = tuple(feature for group in GROUPS for feature in group.features)
+NAMES = tuple(feature.name for feature in FEATURES)
+
+
+def compute(query: Query, posts: Candidates) -> NDArray[np.float32]:
+    """The features of candidates for a viewer: float32 (n, len(FEATURES)), NaN where not known."""
+    rows = np.empty((len(posts), len(FEATURES)), np.float32)
+    column = 0
+    for group in GROUPS:
+        values = group.values(query, posts)
+        for value, _ in zip(values, group.features, strict=True):
+            rows[:, column] = value
+            column += 1
+    return rows

@@ -1,1 +1,202 @@
-"""The fold's result: plain columns."""
+"""The state: what the fold of the journal has come to, as plain columns.
+
+The fold writes, in one thread; everything else reads. All of it is bounded: rings and small arrays by their
+width, posts and users by `StateSettings`, past which the oldest leave.
+"""
+
+import hashlib
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import numpy as np
+from pydantic import BaseModel, Field
+
+from ranker.state.columns import NONE, Array, Ids, Slots, Table
+from ranker.state.recent_ids import RecentIds
+from ranker.state.tables import Places, Posts, Users
+
+__all__ = ["NONE", "State", "StateSettings"]
+
+
+class StateSettings(BaseModel, frozen=True, extra="forbid"):
+    """How much is held."""
+
+    max_posts: int = Field(1_000_000, ge=1_000, description="Posts held; past it the oldest eighth leaves.")
+    max_users: int = Field(1_000_000, ge=1_000, description="Users held; past it the idlest eighth leaves.")
+    max_terms: int = Field(1_000_000, ge=1_000, description="Different topics, labels, communities; each.")
+
+
+class State:
+    """Columns of posts, users, communities and languages, with the ids that name their rows."""
+
+    def __init__(self, dimension: int, settings: StateSettings | None = None) -> None:
+        """`dimension`: numbers in a post's vector."""
+        self.dimension = dimension
+        self.settings = settings or StateSettings()
+        self.turn = Turn()
+        self.posts = Posts(vector=dimension)
+        self.users = Users(interest=dimension)
+        self.communities = Places()
+        self.languages = Places()
+        self.post_ids, self.user_ids = Ids(), Ids()
+        self.community_ids, self.language_ids = Ids(), Ids()
+        self.topic_ids, self.label_ids = Ids(), Ids()
+        self.event_ids = RecentIds()
+        self.time_ms = 0
+        """The fold's clock: the time of the last entry."""
+        self.position = ""
+        """The journal entry that was folded last."""
+        self.model_version = ""
+        """The bundle that the journal says to serve; empty for the prior."""
+
+    @property
+    def tables(self) -> dict[str, tuple[Table, Ids]]:
+        """Each table with its ids, by the word that columns use to name it."""
+        return {
+            "post": (self.posts, self.post_ids),
+            "user": (self.users, self.user_ids),
+            "community": (self.communities, self.community_ids),
+            "language": (self.languages, self.language_ids),
+        }
+
+    def user(self, name: str) -> int:
+        """The slot of a user, who becomes known with this call."""
+        slot = self.user_ids.slot(name)
+        if slot == NONE:
+            slot = self.user_ids.add(name)
+            self.users.append()
+            self.users.created_ms[slot] = self.time_ms
+        return slot
+
+    def users_of(self, names: Sequence[str]) -> Slots:
+        """The slots of users, who become known with this call; NONE for an empty name. int32 (n,)."""
+        return np.array([self.user(name) if name else NONE for name in names], np.int32)
+
+    def place(self, table: str, name: str) -> int:
+        """The slot of a community or language; NONE for an empty name and past the cap."""
+        rows, ids = self.tables[table]
+        slot = self.term(ids, name)
+        if slot == rows.size:
+            rows.append()
+        return slot
+
+    def term(self, ids: Ids, name: str) -> int:
+        """The slot of a name among `ids`; NONE for an empty name and past the cap."""
+        slot = ids.slot(name) if name else NONE
+        if slot == NONE and name and len(ids) < self.settings.max_terms:
+            slot = ids.add(name)
+        return slot
+
+    def drop_oldest_posts(self) -> Slots:
+        """Forget the eighth of the posts that came first. Returns where each slot moved; NONE if gone."""
+        return self._keep("post", np.arange(self.posts.size // 8, self.posts.size))
+
+    def drop_idlest_users(self) -> Slots:
+        """Forget the eighth of the users that was heard of longest ago. Returns where each slot moved."""
+        idle_first = np.argsort(self.users.active_ms[: self.users.size], kind="stable")
+        return self._keep("user", np.sort(idle_first[self.users.size // 8 :]))
+
+    def _keep(self, table: str, rows: Array) -> Slots:
+        kept, ids = self.tables[table]
+        mapping = np.full(kept.size, NONE, np.int32)
+        mapping[rows] = np.arange(len(rows))
+        kept.keep(rows)
+        ids.keep(rows)
+        for other, _ in self.tables.values():
+            other.renumber(table, mapping)
+        return mapping
+
+    def arrays(self) -> Iterator[tuple[str, Array]]:
+        """All content as named arrays; with `facts` it is the whole state."""
+        for name, (table, ids) in self.tables.items():
+            yield from ((f"{name}.{part}", array) for part, array in table.arrays())
+            yield from ((f"{name}_ids.{part}", array) for part, array in ids.arrays())
+        for name, terms in (("topic", self.topic_ids), ("label", self.label_ids)):
+            yield from ((f"{name}_ids.{part}", array) for part, array in terms.arrays())
+        yield from ((f"event_ids.{part}", array) for part, array in self.event_ids.arrays())
+
+    @property
+    def facts(self) -> dict[str, int | str]:
+        """What is not an array."""
+        return {
+            "dimension": self.dimension,
+            "time_ms": self.time_ms,
+            "position": self.position,
+            "model_version": self.model_version,
+        }
+
+    def load(self, arrays: dict[str, Array], facts: dict[str, int | str]) -> None:
+        """Take over what `arrays` and `facts` gave."""
+        for name in ("post", "user", "community", "language", "topic", "label"):
+            parts = _parts(arrays, f"{name}_ids.")
+            setattr(self, f"{name}_ids", Ids.load(parts["lengths"], parts["values"]))
+        for name, (table, ids) in self.tables.items():
+            table.load(len(ids), _parts(arrays, f"{name}."))
+        self.event_ids.load(**_parts(arrays, "event_ids."))
+        self.time_ms, self.position = int(facts["time_ms"]), str(facts["position"])
+        self.model_version = str(facts["model_version"])
+
+    def fingerprint(self) -> str:
+        """A SHA-256 of all content: equal states have equal fingerprints, bit for bit."""
+        digest = hashlib.sha256(repr(sorted(self.facts.items())).encode())
+        for name, array in self.arrays():
+            digest.update(f"{name} {array.dtype} {array.shape}".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+    def memory(self) -> list[tuple[str, int, int]]:
+        """Each structure with its rows and bytes, largest first."""
+        rows = [("event_ids", len(self.event_ids.young) + len(self.event_ids.old), self.event_ids.nbytes)]
+        for name, (table, ids) in self.tables.items():
+            rows += [(f"{name}.{part}", table.size, nbytes) for part, nbytes in table.sizes()]
+            rows.append((f"{name}_ids", len(ids), ids.nbytes))
+        for name, terms in (("topic_ids", self.topic_ids), ("label_ids", self.label_ids)):
+            rows.append((name, len(terms), terms.nbytes))
+        return sorted(rows, key=lambda row: -row[2])
+
+
+class Turn:
+    """Turns between one writer and many readers: readers share, the writer is alone and goes first.
+
+    A request reads under one turn, so that all its columns are of one moment and its logged features are
+    those that a replay computes, bit for bit. An entry folds in well under a request's time.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._readers = 0
+        self._writers = 0
+        self._writing = False
+
+    @contextmanager
+    def read(self) -> Iterator[None]:
+        """Hold the state still."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._writers)
+            self._readers += 1
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._readers -= 1
+                self._changed.notify_all()
+
+    @contextmanager
+    def write(self) -> Iterator[None]:
+        """Change the state."""
+        with self._changed:
+            self._writers += 1
+            self._changed.wait_for(lambda: not self._readers and not self._writing)
+            self._writing = True
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._writers -= 1
+                self._writing = False
+                self._changed.notify_all()
+
+
+def _parts(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}

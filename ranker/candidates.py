@@ -1,0 +1,127 @@
+"""Candidates: the posts that may be in a timeline, as columns of equal length."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.slices import Slices
+from ranker.state import NONE, State
+from ranker.state.columns import Array, Slots
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the post side reads: the state's columns and the vector index."""
+
+    state: State
+    slices: Slices
+
+
+class Found(NamedTuple):
+    """What a source brings: post slots, int32 (n,), and its own score of each, float32 (n,), best first."""
+
+    slot: Slots
+    score: NDArray[np.float32]
+
+
+NOTHING = Found(np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
+class Candidates:
+    """Posts by slot, each once, with the sources that brought it; other columns are read when asked for.
+
+    slot: int32 (n,). brought: uint32 (n,), bit `s` is set when source number `s` brought the post.
+    score: float32 (n,), that of the first source.
+    """
+
+    def __init__(self, state: State, slot: Slots, brought: NDArray[np.uint32], score: Array) -> None:
+        self.state = state
+        self.slot = slot
+        self.brought = brought
+        self.score = score
+
+    @classmethod
+    def merged(cls, state: State, found: list[Found]) -> "Candidates":
+        """What several sources found, without repeats; the order is that of the sources."""
+        slot = np.concatenate([np.zeros(0, np.int32), *(one.slot for one in found)])
+        score = np.concatenate([np.zeros(0, np.float32), *(one.score for one in found)])
+        bit = np.repeat(
+            np.uint32(1) << np.arange(len(found), dtype=np.uint32), [len(one.slot) for one in found]
+        )
+        _, first, group = np.unique(slot, return_index=True, return_inverse=True)
+        brought = np.zeros(len(first), np.uint32)
+        np.bitwise_or.at(brought, group, bit)
+        order = np.argsort(first)
+        return cls(state, slot[first[order]], brought[order], score[first[order]])
+
+    @classmethod
+    def of(cls, state: State, slot: Slots) -> "Candidates":
+        """Posts that the caller brings."""
+        return cls(state, slot, np.ones(len(slot), np.uint32), np.zeros(len(slot), np.float32))
+
+    def __len__(self) -> int:
+        return len(self.slot)
+
+    def __getitem__(self, rows: Array) -> "Candidates":
+        return Candidates(self.state, self.slot[rows], self.brought[rows], self.score[rows])
+
+    @cached_property
+    def author(self) -> Slots:
+        """int32 (n,)."""
+        return self.state.posts.author[self.slot]
+
+    @cached_property
+    def created_ms(self) -> NDArray[np.int64]:
+        """int64 (n,)."""
+        return self.state.posts.created_ms[self.slot]
+
+    @cached_property
+    def language(self) -> Slots:
+        """int32 (n,)."""
+        return self.state.posts.language[self.slot]
+
+    @cached_property
+    def community(self) -> Slots:
+        """int32 (n,)."""
+        return self.state.posts.community[self.slot]
+
+    @cached_property
+    def topics(self) -> Slots:
+        """int32 (n, 16), padded with NONE."""
+        return self.state.posts.topics[self.slot]
+
+    @cached_property
+    def provenance(self) -> NDArray[np.uint8]:
+        """uint8 (n,)."""
+        return self.state.posts.provenance[self.slot]
+
+    @cached_property
+    def form(self) -> NDArray[np.uint8]:
+        """uint8 (n,), bits REPLY, REPOST, QUOTE, REMIX."""
+        return self.state.posts.form[self.slot]
+
+    @cached_property
+    def parent(self) -> Slots:
+        """int32 (n,)."""
+        return self.state.posts.parent[self.slot]
+
+    @cached_property
+    def first_source(self) -> NDArray[np.intp]:
+        """The lowest set bit of `brought`, as a number (n,)."""
+        lowest = self.brought & (~self.brought + np.uint32(1))
+        number: NDArray[np.intp] = np.log2(np.maximum(lowest, 1)).astype(np.intp)
+        return number
+
+
+def among(values: Slots, sorted_keys: Slots) -> Mask:
+    """Which values are among sorted keys; bool, of the values' shape. NONE never is."""
+    if not len(sorted_keys):
+        return np.zeros(values.shape, np.bool_)
+    at = np.minimum(np.searchsorted(sorted_keys, values), len(sorted_keys) - 1)
+    found: Mask = (sorted_keys[at] == values) & (values != NONE)
+    return found

@@ -1,0 +1,86 @@
+"""The follower: the one thread that reads the journal and folds it."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+
+import structlog
+from feedrank.journal.v1 import journal_pb2
+
+from ranker.errors import JournalUnavailable
+from ranker.fold import Fold
+from ranker.journal import Journal, Record, order
+
+log = structlog.get_logger()
+
+_BLOCK_MS = 500
+
+
+class Follower:
+    """Folds journal entries as they come; tells those who wait for one."""
+
+    def __init__(self, journal: Journal, fold: Fold) -> None:
+        self.journal = journal
+        self.fold = fold
+        self.poison: deque[tuple[str, str]] = deque(maxlen=1_000)
+        """Entries that could not be folded, the last ones, each with the reason."""
+        self.poison_count = 0
+        self.connected = True
+        self._folded = threading.Condition()
+        self._jobs: deque[Callable[[], None]] = deque()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="fold", daemon=True)
+
+    def start(self) -> None:
+        """Begin to follow, from the state's position."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End; the state stays at the entry it reached."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def apply(self, record: Record) -> None:
+        """Fold one record. One that can't be folded is set aside with its reason and blocks nothing."""
+        position, payload = record
+        try:
+            self.fold.apply(position, journal_pb2.Entry.FromString(payload))
+        except Exception as error:
+            log.exception("poison_entry", position=position)
+            self.poison.append((position, repr(error)))
+            self.poison_count += 1
+            self.fold.skip(position)
+
+    def wait_for(self, position: str, timeout_s: float) -> bool:
+        """Wait until an entry is folded; False when that takes longer."""
+        wanted = order(position)
+        with self._folded:
+            return self._folded.wait_for(lambda: order(self.fold.state.position) >= wanted, timeout_s)
+
+    def between_entries(self, job: Callable[[], None]) -> None:
+        """Have a job run in the fold's thread, where nothing changes meanwhile."""
+        self._jobs.append(job)
+
+    def _run(self) -> None:
+        while not self._stop.is_set():
+            try:
+                records = self.journal.read(self.fold.state.position, block_ms=_BLOCK_MS)
+                self.connected = True
+            except JournalUnavailable as error:
+                self._lost(error)
+                continue
+            for record in records:
+                self.apply(record)
+            if records:
+                with self._folded:
+                    self._folded.notify_all()
+            while self._jobs:
+                self._jobs.popleft()()
+
+    def _lost(self, error: JournalUnavailable) -> None:
+        if self.connected:
+            log.warning("journal_lost", reason=str(error))
+        self.connected = False
+        time.sleep(0.1)

@@ -1,0 +1,127 @@
+"""The journal: one ordered log of everything, a stream of Valkey or Redis.
+
+An entry that `append` returned for is in the log; how safe the log is on disk is the server's setting
+(`appendfsync always` in the embedded one). Positions are stream ids, such as "1763800000000-0".
+"""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import redis
+from feedrank.journal.v1 import journal_pb2
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from ranker.errors import JournalError, JournalUnavailable
+
+STREAM = "feedrank:journal"
+START = "0-0"
+_FIELD = b"e"
+
+Record = tuple[str, bytes]
+"""A position and a serialised Entry."""
+
+
+def order(position: str) -> tuple[int, int]:
+    """A position as numbers that sort as the journal does; the empty position comes first.
+
+    >>> order("5-10") > order("5-9") > order("")
+    True
+    """
+    milliseconds, _, sequence = (position or START).partition("-")
+    return int(milliseconds), int(sequence)
+
+
+def now_ms() -> int:
+    """The clock: milliseconds since 1970. Only what accepts writes and queries reads it, never the fold."""
+    return time.time_ns() // 1_000_000
+
+
+class Journal:
+    """A stream of entries."""
+
+    def __init__(self, client: redis.Redis, stream: str = STREAM) -> None:
+        self._client = client
+        self._stream = stream
+
+    @classmethod
+    def connect(cls, url: str, stream: str = STREAM) -> "Journal":
+        """A journal on a server at redis://, rediss:// or unix://; it need not answer yet."""
+        try:
+            client = redis.from_url(
+                url, retry=Retry(ExponentialBackoff(cap=0.2), 2), socket_connect_timeout=2
+            )
+        except ValueError as error:
+            raise JournalUnavailable(f"{url!r} is no address of a Valkey or Redis server: {error}") from error
+        return cls(client, stream)
+
+    @classmethod
+    def at_socket(cls, socket: Path, stream: str = STREAM) -> "Journal":
+        """A journal on a server that listens on a Unix socket."""
+        return cls.connect(f"unix://{socket}", stream)
+
+    def append(self, entry: journal_pb2.Entry) -> str:
+        """Write one entry; its position. It is acknowledged: the server has it as its settings promise."""
+        try:
+            position = self._client.xadd(self._stream, {_FIELD: entry.SerializeToString()})
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
+        return str(position, "ascii")  # type: ignore[arg-type]
+
+    def read(self, after: str, *, count: int = 256, block_ms: int | None = None) -> list[Record]:
+        """The next entries after a position, waiting up to `block_ms` for the first."""
+        try:
+            answer = self._client.xread({self._stream: after or START}, count=count, block=block_ms)
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
+        batches = answer.values() if isinstance(answer, dict) else [batch for _, batch in answer or []]
+        return [(position.decode(), fields[_FIELD]) for batch in batches for position, fields in _flat(batch)]
+
+    def records(self, after: str) -> Iterator[Record]:
+        """All entries after a position, to the end as it is when reached."""
+        while batch := self.read(after, count=1024):
+            yield from batch
+            after = batch[-1][0]
+
+    def check_unbroken(self, after: str) -> None:
+        """Raise JournalError when entries after a position were trimmed away."""
+        try:
+            facts = self._client.xinfo_stream(self._stream)
+        except redis.ResponseError:  # no stream yet
+            return
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
+        trimmed = facts.get("max-deleted-entry-id", b"0-0").decode()
+        if order(trimmed) > order(after):
+            raise JournalError(
+                f"the journal was trimmed up to {trimmed}, and this server knows it only up to "
+                f"{after or 'nothing'}: restore the data folder's archive, or one from a backup"
+            )
+
+    def trim(self, upto: str) -> None:
+        """Remove entries before a position; that one stays."""
+        try:
+            self._client.xtrim(self._stream, minid=upto, approximate=False)
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
+
+    def ping(self) -> bool:
+        """Whether the server answers."""
+        try:
+            return bool(self._client.ping())
+        except redis.RedisError:
+            return False
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        self._client.close()
+
+
+def _flat(batch: list) -> list:  # type: ignore[type-arg]
+    """RESP3 nests a stream's entries once more than RESP2 does."""
+    return batch[0] if batch and isinstance(batch[0], list) else batch
+
+
+def _unavailable(error: Exception) -> JournalUnavailable:
+    return JournalUnavailable(f"the journal does not answer ({error}): check the Valkey server and try again")

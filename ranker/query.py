@@ -1,0 +1,149 @@
+"""The query: all that the post side must know of a viewer, as one plain value.
+
+`build` is the viewer side of the read path: it reads the viewer's columns. The post side (sources, filters,
+features, heads) reads the query and the posts' columns only, and could run elsewhere.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from feedrank.v1 import types_pb2
+from numpy.typing import NDArray
+
+from embeddings import interests
+from ranker.state import NONE, State, affinity, counters, rings
+from ranker.state.columns import Slots
+from ranker.text import fold, primary_language
+
+_FEW_SLOTS = np.zeros(0, np.int32)
+
+
+@dataclass(frozen=True)
+class Ask:
+    """What a caller asks for, checked and with its defaults filled in."""
+
+    viewer_id: str
+    now_ms: int
+    surface: int = types_pb2.SURFACE_FOR_YOU
+    size: int = 20
+    community_id: str = ""
+    chronological: bool = False
+    include_seen: bool = False
+    seed: int = 0
+    """Of what is drawn at random; logged with the answer's id."""
+    shown: Slots = field(default_factory=lambda: _FEW_SLOTS)
+    """Posts that this session has shown already."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """A viewer at a moment. Slot arrays are int32 and sorted, unless it says otherwise."""
+
+    ask: Ask
+    viewer: int
+    """Slot, or NONE for a viewer nobody has heard of."""
+    community: int
+    follows: Slots
+    shut_out: Slots
+    """Authors who are blocked, or who block the viewer."""
+    mutes: Slots
+    hidden: Slots
+    seen: Slots
+    served: Slots
+    liked: Slots
+    """Posts engaged with, newest first."""
+    disliked: Slots
+    """Posts the viewer wants less of, newest first."""
+    interests: NDArray[np.float32]
+    """Unit rows, strongest first, (k, D)."""
+    interest_weights: NDArray[np.float32]
+    authors: tuple[Slots, NDArray[np.float32]]
+    """Keys and sums of affinity.SUMS, as affinity.look_up wants them."""
+    topics: tuple[Slots, NDArray[np.float32]]
+    given: NDArray[np.float32]
+    """What the viewer did: (counters, half-lives)."""
+    age_ms: int
+    """Since the account was made."""
+    reads: Slots
+    """Languages the viewer reads, as far as known."""
+    communities: Slots
+    chosen: types_pb2.Preferences
+    languages: Slots
+    """Languages to show; empty for all."""
+    muted_words: tuple[bytes, ...]
+    """Folded, as Posts.folded is."""
+    hidden_labels: Slots
+    topics_more: Slots
+    topics_less: Slots
+
+    @property
+    def now_ms(self) -> int:
+        """The moment that the timeline is for."""
+        return self.ask.now_ms
+
+    def without_history(self) -> "Query":
+        """The same query, with what was seen and served allowed."""
+        return replace(self, seen=_FEW_SLOTS, served=_FEW_SLOTS)
+
+
+def build(state: State, ask: Ask) -> Query:
+    """The query of a viewer; the caller holds the state's turn. An unknown viewer is a newcomer."""
+    viewer = state.user_ids.slot(ask.viewer_id) if ask.viewer_id else NONE
+    users = state.users
+    chosen = types_pb2.Preferences.FromString(users.preferences[viewer].tobytes())
+    liked = rings.newest(users.liked, users.liked_count, viewer)
+    vectors, weights = interests.read(
+        users.interest, users.interest_weight, users.interest_ms, viewer, ask.now_ms
+    )
+    return Query(
+        ask=ask,
+        viewer=viewer,
+        community=state.community_ids.slot(ask.community_id) if ask.community_id else NONE,
+        follows=users.follows[viewer].copy(),
+        shut_out=np.union1d(users.blocks[viewer], users.blocked_by[viewer]),
+        mutes=users.mutes[viewer].copy(),
+        hidden=users.hidden[viewer].copy(),
+        seen=_sorted(users.seen[viewer]),
+        served=_sorted(users.served[viewer]),
+        liked=liked,
+        disliked=rings.newest(users.disliked, users.disliked_count, viewer),
+        interests=vectors,
+        interest_weights=weights,
+        authors=affinity.read(users.author_key, users.author_sum, users.author_ms, viewer, ask.now_ms),
+        topics=affinity.read(users.topic_key, users.topic_sum, users.topic_ms, viewer, ask.now_ms),
+        given=_given(state, viewer, ask.now_ms),
+        age_ms=max(ask.now_ms - int(users.created_ms[viewer]), 0) if viewer != NONE else 0,
+        reads=_languages_read(state, viewer, liked),
+        communities=_sorted(users.communities[viewer]),
+        chosen=chosen,
+        languages=_sorted(state.language_ids.slots([primary_language(tag) for tag in chosen.languages])),
+        muted_words=tuple(folded for word in chosen.muted_words if (folded := fold(word).encode()).strip()),
+        hidden_labels=_sorted(
+            state.label_ids.slots([label.casefold() for label in chosen.hidden_safety_labels])
+        ),
+        topics_more=_topics(state, chosen.topics_more),
+        topics_less=_topics(state, chosen.topics_less),
+    )
+
+
+def _given(state: State, viewer: int, now_ms: int) -> NDArray[np.float32]:
+    rows = np.array([viewer], np.int32)
+    given: NDArray[np.float32] = counters.read(
+        state.users.given, state.users.given_ms, rows, now_ms, counters.HALF_LIVES_MS
+    )[0]
+    return given
+
+
+def _languages_read(state: State, viewer: int, liked: Slots) -> Slots:
+    """Those the viewer named, else those of what the viewer liked."""
+    named = _sorted(state.users.languages[viewer])
+    return named if len(named) else _sorted(state.posts.language[liked])
+
+
+def _topics(state: State, names: Sequence[str]) -> Slots:
+    return _sorted(state.topic_ids.slots([name.casefold() for name in names]))
+
+
+def _sorted(slots: Slots) -> Slots:
+    return np.unique(slots[slots != NONE])

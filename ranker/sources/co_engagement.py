@@ -1,0 +1,30 @@
+"""Posts liked by those who like what the viewer likes."""
+
+import numpy as np
+
+from ranker.candidates import NOTHING, Found, View
+from ranker.query import Query
+from ranker.sources.best import most, tally
+from ranker.state import NONE, rings
+
+_LIKED = 24
+_NEIGHBOURS = 200
+_POSTS_EACH = 16
+
+
+def co_engagement(query: Query, view: View, limit: int) -> Found:
+    """Posts that people engaged with who engaged with what the viewer engaged with.
+
+    A walk on the rings: the viewer's last posts, their engagers, the engagers' last posts. A neighbour weighs
+    as much as the posts shared; a post's sum is divided by the root of its popularity, so that what
+    everybody likes does not win by that alone.
+    """
+    users, posts = view.state.users, view.state.posts
+    engagers = posts.engagers[query.liked[:_LIKED]].ravel()
+    people, shared = tally(np.where(engagers == query.viewer, NONE, engagers), np.ones(len(engagers)))
+    if not len(people):
+        return NOTHING
+    near = most(people, shared, _NEIGHBOURS)
+    theirs = rings.newest_of_many(users.liked, users.liked_count, near.slot, _POSTS_EACH)
+    met, weight = tally(theirs.ravel(), np.repeat(near.score.astype(np.float64), _POSTS_EACH))
+    return most(met, weight / np.sqrt(posts.engager_count[met] + 5.0), limit)

@@ -1,0 +1,28 @@
+"""New posts that few have seen: exploration."""
+
+import numpy as np
+
+from ranker.candidates import Found, View
+from ranker.events import COUNTERS
+from ranker.query import Query
+from ranker.sources.best import newest_first
+from ranker.state import NONE
+from ranker.state.counters import HALF_LIVES
+
+_IMPRESSION, _EVER = COUNTERS.index("impression"), HALF_LIVES.index("ever")
+_FEW = 30
+"""A post with fewer impressions than this has not had its chance yet."""
+
+
+def fresh(query: Query, view: View, limit: int) -> Found:
+    """New posts with few impressions, in languages the viewer reads; newest first.
+
+    One of those that pass the filters is drawn for a slot of its own (`selection`): each with the same,
+    logged propensity.
+    """
+    languages, posts = view.state.languages, view.state.posts
+    rows = query.reads if len(query.reads) else np.arange(languages.size)
+    slots = languages.recent[rows].ravel()
+    slots = slots[slots != NONE]
+    unseen = posts.counter[slots, _IMPRESSION, _EVER] < _FEW
+    return newest_first(view.state, np.unique(slots[unseen]), limit)

@@ -1,0 +1,23 @@
+"""Posts of the authors whom the viewer follows."""
+
+import numpy as np
+
+from ranker.candidates import Found, View
+from ranker.query import Query
+from ranker.sources.best import newest_first
+from ranker.state import rings
+
+_MOST_AUTHORS = 2_000
+
+
+def in_network(query: Query, view: View, limit: int) -> Found:
+    """Posts of the authors whom the viewer follows, newest first."""
+    users = view.state.users
+    authors = query.follows
+    if len(authors) > _MOST_AUTHORS:
+        lately = np.argpartition(-users.active_ms[authors], _MOST_AUTHORS)[:_MOST_AUTHORS]
+        authors = authors[lately]
+    own = np.array([query.viewer], np.int32) if query.chosen.show_own_posts else authors[:0]
+    rows = np.concatenate([authors, own])
+    posts = rings.newest_of_many(users.posts, users.post_count, rows, users.posts.shape[1])
+    return newest_first(view.state, posts.ravel(), limit)

@@ -1,0 +1,51 @@
+"""Rings: the last few of something, a matrix row each; the newest is at `count - 1`, modulo the width."""
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.state.columns import NONE, Slots
+
+
+@numba.njit(cache=True, nogil=True)
+def push(ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots) -> None:
+    """Push values, one after the other; a row or value of NONE is passed over.
+
+    ring: int32 (rows, width), changed in place. count: int64 (rows,), how many were ever pushed.
+    """
+    for i in range(len(rows)):
+        if rows[i] >= 0 and values[i] >= 0:
+            ring[rows[i], count[rows[i]] % ring.shape[1]] = values[i]
+            count[rows[i]] += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def discard(ring: Slots, rows: Slots, values: Slots) -> None:
+    """Empty the places that hold the values."""
+    for i in range(len(rows)):
+        if rows[i] >= 0 and values[i] >= 0:
+            for j in range(ring.shape[1]):
+                if ring[rows[i], j] == values[i]:
+                    ring[rows[i], j] = -1
+
+
+def newest(ring: Slots, count: NDArray[np.int64], row: int, most: int | None = None) -> Slots:
+    """A row's values, the newest first, without empty places. A column place beyond the count is empty."""
+    width = ring.shape[1]
+    held = min(int(count[row]), width, most or width)
+    at = (int(count[row]) - 1 - np.arange(held)) % width
+    values = ring[row, at]
+    kept: Slots = values[values != NONE]
+    return kept
+
+
+@numba.njit(cache=True, nogil=True)
+def newest_of_many(ring: Slots, count: NDArray[np.int64], rows: Slots, most: int) -> Slots:
+    """The newest `most` values of each row: int32 (n, most), newest first, padded with NONE."""
+    out = np.full((len(rows), most), -1, np.int32)
+    width = ring.shape[1]
+    for i in range(len(rows)):
+        if rows[i] >= 0:
+            for j in range(min(count[rows[i]], width, most)):
+                out[i, j] = ring[rows[i], (count[rows[i]] - 1 - j) % width]
+    return out

