@@ -64,10 +64,21 @@ class Candidates:
         """Posts that the caller brings."""
         return cls(state, slot, np.ones(len(slot), np.uint32), np.zeros(len(slot), np.float32))
 
+    def including(self, slot: int) -> "Candidates":
+        """The same with one more post, which no source brought, if it is not there yet."""
+        if slot in self.slot:
+            return self
+        return Candidates(
+            self.state,
+            np.append(self.slot, np.int32(slot)),
+            np.append(self.brought, np.uint32(0)),
+            np.append(self.score, np.float32(np.nan)),
+        )
+
     def __len__(self) -> int:
         return len(self.slot)
 
-    def __getitem__(self, rows: Array) -> "Candidates":
+    def __getitem__(self, rows: Array | slice) -> "Candidates":
         return Candidates(self.state, self.slot[rows], self.brought[rows], self.score[rows])
 
     @cached_property
@@ -112,10 +123,9 @@ class Candidates:
 
     @cached_property
     def first_source(self) -> NDArray[np.intp]:
-        """The lowest set bit of `brought`, as a number (n,)."""
+        """The lowest set bit of `brought`, as a number (n,); -1 for a post that no source brought."""
         lowest = self.brought & (~self.brought + np.uint32(1))
-        number: NDArray[np.intp] = np.log2(np.maximum(lowest, 1)).astype(np.intp)
-        return number
+        return np.where(lowest > 0, np.log2(np.maximum(lowest, 1)), NONE).astype(np.intp)
 
 
 def among(values: Slots, sorted_keys: Slots) -> Mask:
@@ -124,4 +134,10 @@ def among(values: Slots, sorted_keys: Slots) -> Mask:
         return np.zeros(values.shape, np.bool_)
     at = np.minimum(np.searchsorted(sorted_keys, values), len(sorted_keys) - 1)
     found: Mask = (sorted_keys[at] == values) & (values != NONE)
+    return found
+
+
+def any_among(values: Slots, sorted_keys: Slots) -> Mask:
+    """Which rows, of values (n, k), hold one of the sorted keys; bool (n,)."""
+    found: Mask = np.logical_or.reduce(among(values, sorted_keys), axis=1)
     return found

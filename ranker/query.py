@@ -5,7 +5,7 @@ features, heads) reads the query and the posts' columns only, and could run else
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from feedrank.v1 import types_pb2
@@ -28,6 +28,8 @@ class Ask:
     surface: int = types_pb2.SURFACE_FOR_YOU
     size: int = 20
     community_id: str = ""
+    near_id: str = ""
+    """The post asked about, on the surface similar."""
     chronological: bool = False
     include_seen: bool = False
     seed: int = 0
@@ -44,6 +46,8 @@ class Query:
     viewer: int
     """Slot, or NONE for a viewer nobody has heard of."""
     community: int
+    near: int
+    """The post asked about."""
     follows: Slots
     shut_out: Slots
     """Authors who are blocked, or who block the viewer."""
@@ -82,10 +86,6 @@ class Query:
         """The moment that the timeline is for."""
         return self.ask.now_ms
 
-    def without_history(self) -> "Query":
-        """The same query, with what was seen and served allowed."""
-        return replace(self, seen=_FEW_SLOTS, served=_FEW_SLOTS)
-
 
 def build(state: State, ask: Ask) -> Query:
     """The query of a viewer; the caller holds the state's turn. An unknown viewer is a newcomer."""
@@ -100,12 +100,13 @@ def build(state: State, ask: Ask) -> Query:
         ask=ask,
         viewer=viewer,
         community=state.community_ids.slot(ask.community_id) if ask.community_id else NONE,
+        near=state.post_ids.slot(ask.near_id) if ask.near_id else NONE,
         follows=users.follows[viewer].copy(),
         shut_out=np.union1d(users.blocks[viewer], users.blocked_by[viewer]),
         mutes=users.mutes[viewer].copy(),
         hidden=users.hidden[viewer].copy(),
-        seen=_sorted(users.seen[viewer]),
-        served=_sorted(users.served[viewer]),
+        seen=_FEW_SLOTS if ask.include_seen else _sorted(users.seen[viewer]),
+        served=_FEW_SLOTS if ask.include_seen else _sorted(users.served[viewer]),
         liked=liked,
         disliked=rings.newest(users.disliked, users.disliked_count, viewer),
         interests=vectors,

@@ -7,7 +7,7 @@ import numpy as np
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
-from ranker.candidates import Candidates, Mask, among
+from ranker.candidates import Candidates, Mask, among, any_among
 from ranker.query import Query
 from ranker.state import NONE
 from ranker.state.columns import Slots
@@ -49,9 +49,8 @@ def other_language(query: Query, posts: Candidates) -> Mask:
     """It is in a language that the viewer did not choose."""
     if not len(query.languages):
         return among(posts.language, query.languages)
-    unknown = posts.language == posts.state.language_ids.slot("und")
-    outside: Mask = ~unknown & ~among(posts.language, query.languages)
-    return outside
+    shown = np.append(query.languages, np.int32(posts.state.language_ids.slot("und")))
+    return ~np.isin(posts.language, shown)
 
 
 def other_community(query: Query, posts: Candidates) -> Mask:
@@ -62,8 +61,7 @@ def other_community(query: Query, posts: Candidates) -> Mask:
 
 def safety_label(query: Query, posts: Candidates) -> Mask:
     """It has a safety label that the viewer hides."""
-    labelled: Mask = among(posts.state.posts.labels[posts.slot], query.hidden_labels).any(axis=1)
-    return labelled
+    return any_among(posts.state.posts.labels[posts.slot], query.hidden_labels)
 
 
 def ai_content(query: Query, posts: Candidates) -> Mask:

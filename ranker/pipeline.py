@@ -1,0 +1,209 @@
+"""The pipeline: how a timeline is made, on one screen.
+
+    query ─▶ sources ─▶ filters ─▶ features ─▶ heads ─▶ factors ─▶ selection ─▶ ranking
+
+A surface (`ranker.surfaces`) is a literal list of stages. Timing, counting and the deadline are here, once.
+One rule for what is missing: a post with the score NaN is not ranked.
+"""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from ranker import factors, features, heads, selection
+from ranker.candidates import Candidates, Found, Mask, View
+from ranker.errors import FeedrankError
+from ranker.query import Query
+
+log = structlog.get_logger()
+
+Finder = Callable[[Query, View, int], Found]
+Filter = Callable[[Query, Candidates], Mask]
+Factor = Callable[[Query, Candidates], factors.Multipliers]
+Order = Callable[[Query, Candidates, NDArray[np.float64], Mask, int], selection.Selection]
+
+
+class Scorer(Protocol):
+    """A bundle, or the prior."""
+
+    @property
+    def version(self) -> str:
+        """What the answer says served it."""
+
+    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities of the heads, (n, heads), from feature rows, (n, features)."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source and how many posts it may bring."""
+
+    find: Finder
+    limit: int
+
+    @property
+    def name(self) -> str:
+        """The function's name."""
+        return self.find.__name__
+
+
+@dataclass
+class Trace:
+    """What happened on the way: seconds of each stage, posts in and out, and what was not as it should be."""
+
+    deadline: float = np.inf
+    """By time.monotonic."""
+    seconds: dict[str, float] = field(default_factory=dict)
+    found: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, int] = field(default_factory=dict)
+    degraded: list[tuple[str, str]] = field(default_factory=list)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Time a stage."""
+        began = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
+
+    def late(self, name: str) -> bool:
+        """Whether there is no time left to begin a stage; noted when so."""
+        if time.monotonic() < self.deadline:
+            return False
+        self.degraded.append((name, "late"))
+        return True
+
+
+@dataclass(frozen=True)
+class Scored:
+    """Candidates with what the heads say: feature rows, probabilities, and the score after the factors."""
+
+    posts: Candidates
+    rows: NDArray[np.float32]
+    probabilities: NDArray[np.float64]
+    multipliers: dict[str, factors.Multipliers]
+    score: NDArray[np.float64]
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice) -> "Scored":
+        multipliers = {name: values[rows] for name, values in self.multipliers.items()}
+        return Scored(
+            self.posts[rows], self.rows[rows], self.probabilities[rows], multipliers, self.score[rows]
+        )
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """Posts in order; all arrays have one entry a place."""
+
+    scored: Scored
+    propensity: NDArray[np.float64]
+
+    def __getitem__(self, rows: NDArray[np.int64] | slice) -> "Ranking":
+        return Ranking(self.scored[rows], self.propensity[rows])
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """The stages of a surface. `once` filters give way when too few posts would be left."""
+
+    sources: tuple[Source, ...]
+    filters: tuple[Filter, ...]
+    once: tuple[Filter, ...]
+    factors: tuple[Factor, ...]
+    order: Order = selection.spread
+
+    def rank(self, query: Query, view: View, scorer: Scorer, places: int, trace: Trace) -> Ranking:
+        """The first `places` posts of the viewer's timeline."""
+        posts = self.fetch(query, view, trace)
+        posts = self.filter(query, posts, trace)
+        scored = self.score(query, posts, scorer, trace)
+        return self.select(query, scored, places, trace)
+
+    def fetch(self, query: Query, view: View, trace: Trace) -> Candidates:
+        """The candidates of all sources. A source that fails, or has no time left, costs its candidates."""
+        found = [self._find(source, query, view, trace) for source in self.sources]
+        return Candidates.merged(view.state, found)
+
+    def _find(self, source: Source, query: Query, view: View, trace: Trace) -> Found:
+        nothing = Found(np.zeros(0, np.int32), np.zeros(0, np.float32))
+        if trace.late(source.name):
+            return nothing
+        with trace.stage(source.name):
+            try:
+                found = source.find(query, view, source.limit)
+            except FeedrankError as error:
+                log.warning("source_failed", source=source.name, reason=str(error))
+                trace.degraded.append((source.name, "failed"))
+                return nothing
+        trace.found[source.name] = len(found.slot)
+        return found
+
+    def filter(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
+        """What may be shown. What was met before is shown again only where the page would not fill."""
+        allowed = self.allowed(query, posts, trace)
+        new = allowed
+        for one in self.once:
+            new = self._without(one, query, new, trace)
+        return new if len(new) >= query.ask.size else allowed
+
+    def allowed(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
+        """What the filters leave, whether it was met before or not."""
+        for one in self.filters:
+            posts = self._without(one, query, posts, trace)
+        return posts
+
+    def removers(self, query: Query, posts: Candidates, slot: int) -> list[tuple[str, str]]:
+        """The filters that take one of the posts out: their names and what they say they remove."""
+        at = int(np.flatnonzero(posts.slot == slot)[0])
+        return [
+            (one.__name__, (one.__doc__ or "").partition("\n")[0])
+            for one in (*self.filters, *self.once)
+            if one(query, posts)[at]
+        ]
+
+    def _without(self, one: Filter, query: Query, posts: Candidates, trace: Trace) -> Candidates:
+        with trace.stage("filters"):
+            dropped = one(query, posts)
+        trace.removed[one.__name__] = int(dropped.sum())
+        return posts[~dropped]
+
+    def score(self, query: Query, posts: Candidates, scorer: Scorer, trace: Trace) -> Scored:
+        """The weighted sum of the heads, times the factors."""
+        with trace.stage("features"):
+            rows = features.compute(query, posts)
+        with trace.stage("heads"):
+            probabilities = scorer.probabilities(rows)
+        with trace.stage("factors"):
+            score = probabilities @ heads.WEIGHTS
+            multipliers = {factor.__name__: factor(query, posts) for factor in self.factors}
+            for multiplier in multipliers.values():
+                score = factors.applied(score, multiplier)
+        return Scored(posts, rows, probabilities, multipliers, score)
+
+    def select(self, query: Query, scored: Scored, places: int, trace: Trace) -> Ranking:
+        """The order of the surface, cut to `places`."""
+        with trace.stage("selection"):
+            chosen = self.order(query, scored.posts, scored.score, self._new(scored.posts), places)
+        spread = {"author_spread": chosen.author_spread, "content_spread": chosen.content_spread}
+        placed = scored[chosen.rows]
+        return Ranking(
+            replace(placed, multipliers=placed.multipliers | spread, score=chosen.score), chosen.propensity
+        )
+
+    def _new(self, posts: Candidates) -> Mask:
+        """Which posts the fresh source brought."""
+        if "fresh" not in self.names:
+            return np.zeros(len(posts), np.bool_)
+        return (posts.brought >> np.uint32(self.names.index("fresh")) & np.uint32(1)).astype(np.bool_)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The sources' names, in the order of the bits of `Candidates.brought`."""
+        return tuple(source.name for source in self.sources)

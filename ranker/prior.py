@@ -1,0 +1,71 @@
+"""The prior: a documented ranker for the first day, before any bundle is trained.
+
+A head's probability is its base rate, moved on the logit scale by what is known: how the post did so far
+against the head's base rate (popularity), how the viewer stands to author and topics (affinity), how near the
+post is to the viewer's taste, and how old it is (freshness). Unknown values move nothing.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker import features, heads
+
+VERSION = "prior"
+
+_TOWARD = {
+    "follows_author": 1.0,
+    "author_positive": 0.5,
+    "author_negative": -1.5,
+    "topic_liking_mean": 1.5,
+    "interest_cosine": 2.0,
+    "liked_cosine": 1.0,
+    "disliked_cosine": -1.5,
+    "followed_engagers": 0.3,
+    "like_minded_share": 1.0,
+    "other_minded_share": -1.0,
+    "language_read": 0.5,
+}
+"""What a unit of a feature adds to the logit of a wanted action; from an unwanted one it takes as much."""
+
+_HALF_AN_ODDS_H = 12.0
+"""Every doubling of a post's age past this many hours halves the odds of a wanted action."""
+
+_RATE_OF = {
+    "click": "post_click_rate",
+    "dwell": "post_dwell_rate",
+    "like": "post_like_rate",
+    "reply": "post_reply_rate",
+    "share": "post_share_rate",
+    "follow": "post_follow_rate",
+    "negative": "post_negative_rate",
+}
+_SMOOTHED_TO = 0.05
+"""What ranker.features draws a post's rates to, when nobody has seen it."""
+
+
+class Prior:
+    """Predicts every head from a few features. It has the face of a bundle."""
+
+    version = VERSION
+
+    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        """Probabilities of the heads, (n, heads), from feature rows, (n, features)."""
+        known = np.nan_to_num(rows.astype(np.float64))
+        toward = sum(weight * known[:, _column(name)] for name, weight in _TOWARD.items())
+        fading = np.log2(1 + known[:, _column("post_age")] / _HALF_AN_ODDS_H) * np.log(2)
+        logits = np.empty((len(rows), len(heads.HEADS)))
+        for i, head in enumerate(heads.HEADS):
+            moved = toward - fading if head.weight > 0 else -toward
+            logits[:, i] = np.log(head.base_rate / (1 - head.base_rate)) + moved + _lift(known, head.counter)
+        return np.asarray(1 / (1 + np.exp(-logits)))
+
+
+def _lift(known: NDArray[np.float64], counter: str) -> NDArray[np.float64] | float:
+    """How far the post's own rate is above or below that of a post nobody has seen."""
+    if counter not in _RATE_OF:
+        return 0.0
+    return np.asarray(np.log(known[:, _column(_RATE_OF[counter])] / _SMOOTHED_TO))
+
+
+def _column(name: str) -> int:
+    return features.NAMES.index(name)

@@ -1,0 +1,135 @@
+"""Reasons: for each post of a page, a sentence a viewer understands, with the people and posts behind it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from ranker.candidates import among
+from ranker.dots import cosines
+from ranker.query import Query
+from ranker.state import NONE, State
+from ranker.state.columns import Slots
+
+_EXCERPT = 60
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a post is there: a word, a sentence, and the users and posts that are part of it."""
+
+    code: str
+    text: str
+    user_ids: tuple[str, ...] = ()
+    post_ids: tuple[str, ...] = ()
+
+
+def reason(state: State, query: Query, source: str, slot: int) -> Reason:
+    """The reason for one post that a source brought."""
+    return _REASONS[source](state, query, slot)
+
+
+def excerpt(state: State, slot: int) -> str:
+    """The first words of a post, or of its prompt."""
+    columns = state.posts
+    words = (columns.text[slot].tobytes() or columns.media_text[slot].tobytes()).decode()
+    line = " ".join(words.split())
+    return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _in_network(state: State, query: Query, slot: int) -> Reason:
+    author = int(state.posts.author[slot])
+    if author == query.viewer:
+        return Reason("own_post", "You wrote this.")
+    name = state.user_ids.names[author]
+    return Reason("followed_author", f"You follow {name}.", user_ids=(name,))
+
+
+def _social_proof(state: State, query: Query, slot: int) -> Reason:
+    people = _engagers(state, slot)
+    friends = people[among(people, query.follows)][:3]
+    if not len(friends):
+        return _interests(state, query, slot)
+    names = tuple(state.user_ids.names[friend] for friend in friends)
+    return Reason("engaged_by_followed", f"{_list(names)}, whom you follow, liked this.", user_ids=names)
+
+
+def _co_engagement(state: State, query: Query, slot: int) -> Reason:
+    """Names the viewer's post that shares most people with this one."""
+    people = np.unique(_engagers(state, slot))
+    theirs = state.posts.engagers[query.liked]
+    shared = among(np.where(theirs == query.viewer, NONE, theirs), people).sum(axis=1)
+    if not shared.any():
+        return _interests(state, query, slot)
+    liked = int(query.liked[shared.argmax()])
+    text = f"People who liked “{excerpt(state, liked)}”, as you did, liked this too."
+    return Reason("liked_together", text, post_ids=(state.post_ids.names[liked],))
+
+
+def _interests(state: State, query: Query, slot: int) -> Reason:
+    """Names the viewer's liked post that is nearest."""
+    liked = query.liked[state.posts.has_vector[query.liked]]
+    if not len(liked) or not state.posts.has_vector[slot]:
+        return Reason("your_interests", "It is near your interests.")
+    near = cosines(state.posts.vector, liked, state.posts.vector[[slot]].astype(np.float32))[:, 0]
+    nearest = int(liked[near.argmax()])
+    return Reason(
+        "similar_to_liked",
+        f"Similar to “{excerpt(state, nearest)}”, which you liked.",
+        post_ids=(state.post_ids.names[nearest],),
+    )
+
+
+def _trending(state: State, _query: Query, slot: int) -> Reason:
+    place = int(state.posts.community[slot])
+    where = f" in {state.community_ids.names[place]}" if place != NONE else ""
+    return Reason("trending", f"Popular{where} now.")
+
+
+def _community(state: State, query: Query, _slot: int) -> Reason:
+    return Reason("community", f"Posted in {state.community_ids.names[query.community]}.")
+
+
+def _fresh(_state: State, _query: Query, _slot: int) -> Reason:
+    return Reason("new_post", "New, and few people have seen it yet.")
+
+
+def _similar(_state: State, _query: Query, _slot: int) -> Reason:
+    return Reason("similar_post", "Near the post you asked about.")
+
+
+def _nothing(_state: State, _query: Query, _slot: int) -> Reason:
+    return Reason("not_retrieved", "No source brought it.")
+
+
+def _caller(_state: State, _query: Query, _slot: int) -> Reason:
+    return Reason("caller", "You asked to have it ranked.")
+
+
+_REASONS: dict[str, Callable[[State, Query, int], Reason]] = {
+    "in_network": _in_network,
+    "social_proof": _social_proof,
+    "co_engagement": _co_engagement,
+    "interests": _interests,
+    "trending": _trending,
+    "community": _community,
+    "fresh": _fresh,
+    "similar": _similar,
+    "caller": _caller,
+    "": _nothing,
+}
+
+
+def _engagers(state: State, slot: int) -> Slots:
+    people: Slots = state.posts.engagers[slot]
+    known: Slots = people[people != NONE]
+    return known
+
+
+def _list(names: tuple[str, ...]) -> str:
+    """Names as a sentence lists them.
+
+    >>> _list(("ines", "kofi", "mei"))
+    'ines, kofi and mei'
+    """
+    return " and ".join([*([", ".join(names[:-1])] if names[1:] else []), names[-1]])

@@ -1,0 +1,120 @@
+"""Sessions: the order that a viewer is paging through.
+
+A cursor names a session and a place in its order. The order only grows at its end, so the same cursor gives
+the same page again, and no post comes twice.
+"""
+
+import base64
+import binascii
+import secrets
+import threading
+import time
+from collections import OrderedDict
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, Field
+
+from ranker.errors import CursorExpired, InvalidArgument
+from ranker.pipeline import Ranking
+from ranker.query import Ask
+from ranker.state import State
+from ranker.state.columns import Slots
+
+_KEY_BYTES = 12
+
+
+class SessionSettings(BaseModel, frozen=True, extra="forbid"):
+    """How long paging goes on."""
+
+    ttl_s: float = Field(1800, gt=0, description="A session unused for so long has expired.")
+    max_sessions: int = Field(20_000, ge=1, description="Sessions held; past it the longest unused expire.")
+    places: int = Field(200, ge=20, le=1000, description="Posts ordered at a time.")
+
+
+@dataclass
+class Session:
+    """An order of posts. Columns have one entry a place; ids outlive the renumbering of slots."""
+
+    key: bytes
+    ask: Ask
+    ids: list[str] = field(default_factory=list)
+    brought: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
+    propensity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    score: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    complete: bool = False
+    """Nothing more will come after the last place."""
+    used: float = 0.0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def extend(self, ranking: Ranking, places: int, state: State) -> None:
+        """Put a ranking after the last place."""
+        posts = ranking.scored.posts
+        self.ids += [state.post_ids.names[slot] for slot in posts.slot]
+        self.brought = np.append(self.brought, posts.brought)
+        self.propensity = np.append(self.propensity, ranking.propensity)
+        self.score = np.append(self.score, ranking.scored.score)
+        self.complete = len(posts) < places
+
+    def slots(self, state: State) -> Slots:
+        """The posts as they are numbered now; NONE for those that left."""
+        return state.post_ids.slots(self.ids)
+
+    def cursor(self, place: int) -> str:
+        """What continues at a place."""
+        return base64.urlsafe_b64encode(self.key + place.to_bytes(4, "big")).decode()
+
+
+class Sessions:
+    """The open sessions, bounded in number and time."""
+
+    def __init__(self, settings: SessionSettings) -> None:
+        self.settings = settings
+        self._open: OrderedDict[bytes, Session] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def begin(self, ask: Ask) -> Session:
+        """A new session."""
+        session = Session(secrets.token_bytes(_KEY_BYTES), ask, used=time.monotonic())
+        with self._lock:
+            self._open[session.key] = session
+            while len(self._open) > self.settings.max_sessions:
+                self._open.popitem(last=False)
+        return session
+
+    def resume(self, cursor: str, ask: Ask) -> tuple[Session, int]:
+        """The session that a cursor names, and the place where it goes on."""
+        key, place = _decode(cursor)
+        now = time.monotonic()
+        with self._lock:
+            session = self._open.get(key)
+            if session is None or now - session.used > self.settings.ttl_s:
+                self._open.pop(key, None)
+                raise CursorExpired("the cursor has expired: start again without a cursor")
+            session.used = now
+            self._open.move_to_end(key)
+        if _options(session.ask) != _options(ask):
+            raise InvalidArgument(
+                "cursor", "belongs to another viewer, surface or option: start again without it"
+            )
+        if place > len(session.ids):
+            raise InvalidArgument("cursor", "was not given by this service")
+        return session, place
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+
+def _options(ask: Ask) -> tuple[object, ...]:
+    return ask.viewer_id, ask.surface, ask.community_id, ask.chronological, ask.include_seen
+
+
+def _decode(cursor: str) -> tuple[bytes, int]:
+    try:
+        raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise InvalidArgument("cursor", "was not given by this service") from error
+    if len(raw) != _KEY_BYTES + 4:
+        raise InvalidArgument("cursor", "was not given by this service")
+    return raw[:_KEY_BYTES], int.from_bytes(raw[_KEY_BYTES:], "big")

@@ -1,0 +1,110 @@
+"""The surfaces: what each kind of timeline is made of. The lists are the documentation; order counts."""
+
+from dataclasses import replace
+
+from feedrank.v1 import types_pb2
+
+from ranker import factors, filters, selection, sources
+from ranker.pipeline import Pipeline, Source
+from ranker.query import Ask
+
+_ALWAYS = (
+    filters.duplicate,
+    filters.deleted,
+    filters.from_the_future,
+    filters.blocked_author,
+    filters.muted_author,
+    filters.muted_words,
+    filters.hidden,
+    filters.safety_label,
+    filters.ai_content,
+    filters.shown,
+)
+"""No timeline shows these."""
+
+_TASTE = (factors.fatigue, factors.chosen_topics, factors.ai_level, factors.seen_before)
+
+FOR_YOU = Pipeline(
+    sources=(
+        Source(sources.in_network, 300),
+        Source(sources.social_proof, 100),
+        Source(sources.interests, 200),
+        Source(sources.co_engagement, 100),
+        Source(sources.trending, 100),
+        Source(sources.fresh, 60),
+    ),
+    filters=(
+        *_ALWAYS,
+        filters.too_old,
+        filters.own_posts,
+        filters.other_language,
+        filters.without_context,
+    ),
+    once=(filters.seen, filters.served),
+    factors=(factors.out_of_network, *_TASTE),
+)
+
+FOLLOWING = Pipeline(
+    sources=(Source(sources.in_network, 600),),
+    filters=(*_ALWAYS, filters.too_old, filters.own_posts, filters.without_context),
+    once=(filters.seen, filters.served),
+    factors=_TASTE,
+)
+
+FOLLOWING_NEWEST = replace(FOLLOWING, order=selection.newest_first)
+
+DISCOVER = Pipeline(
+    sources=(
+        Source(sources.interests, 300),
+        Source(sources.co_engagement, 150),
+        Source(sources.trending, 150),
+        Source(sources.fresh, 100),
+    ),
+    filters=(
+        *_ALWAYS,
+        filters.too_old,
+        filters.own_posts,
+        filters.followed_author,
+        filters.other_language,
+        filters.without_context,
+    ),
+    once=(filters.seen, filters.served),
+    factors=_TASTE,
+)
+
+COMMUNITY = Pipeline(
+    sources=(Source(sources.community, 500),),
+    filters=(
+        *_ALWAYS,
+        filters.own_posts,
+        filters.other_community,
+        filters.other_language,
+        filters.without_context,
+    ),
+    once=(filters.seen, filters.served),
+    factors=_TASTE,
+)
+
+SIMILAR = Pipeline(
+    sources=(Source(sources.similar, 300),),
+    filters=(*_ALWAYS, filters.without_context),
+    once=(),
+    factors=(),
+    order=selection.nearest_first,
+)
+
+CALLER = Pipeline(sources=(), filters=_ALWAYS, once=(), factors=_TASTE, order=selection.best_first)
+"""For RankPosts: the caller is the source."""
+
+SURFACES: dict[int, Pipeline] = {
+    types_pb2.SURFACE_FOR_YOU: FOR_YOU,
+    types_pb2.SURFACE_FOLLOWING: FOLLOWING,
+    types_pb2.SURFACE_DISCOVER: DISCOVER,
+    types_pb2.SURFACE_COMMUNITY: COMMUNITY,
+    types_pb2.SURFACE_SIMILAR: SIMILAR,
+}
+
+
+def pipeline_of(ask: Ask) -> Pipeline:
+    """The pipeline that answers."""
+    return FOLLOWING_NEWEST if ask.chronological else SURFACES[ask.surface]

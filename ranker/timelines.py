@@ -1,0 +1,269 @@
+"""Timelines: what the Feed service answers, in feedrank's own words.
+
+Each method holds one turn of the state from the query to the reasons, so that an answer is of one moment.
+"""
+
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ranker import features, query
+from ranker.candidates import Candidates, View
+from ranker.impressions import Answer, ImpressionLog
+from ranker.models import Models
+from ranker.pipeline import Pipeline, Ranking, Scorer, Trace
+from ranker.query import Ask, Query
+from ranker.reasons import Reason, reason
+from ranker.sessions import Session, Sessions
+from ranker.state import NONE, State
+from ranker.surfaces import CALLER, SIMILAR, pipeline_of
+
+
+@dataclass(frozen=True)
+class Placed:
+    """One post of an answer."""
+
+    post_id: str
+    author_id: str
+    source: str
+    reason: Reason
+
+
+@dataclass(frozen=True)
+class Page:
+    """An answer: `placed[i]` is row `i` of the ranking."""
+
+    request_id: str
+    placed: list[Placed]
+    ranking: Ranking
+    first_place: int
+    cursor: str
+    model_version: str
+    trace: Trace
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """What became of posts that the caller brought."""
+
+    page: Page
+    unknown: list[str]
+    removed: list[tuple[str, str]]
+    """Post id and filter."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Where a post stands for a viewer."""
+
+    request_id: str
+    known: bool
+    filters: list[tuple[str, str]]
+    """Each filter that takes it out, with what it removes."""
+    sources: list[str]
+    page: Page | None
+    """The post alone, at its place in the whole order; None when it is unknown or has no place."""
+    values: list[float]
+    """Of ranker.features.FEATURES; NaN is not known. Empty for an unknown post."""
+    model_version: str
+    trace: Trace
+
+
+class Timelines:
+    """Answers viewers' questions from the state."""
+
+    def __init__(self, view: View, models: Models, sessions: Sessions, impressions: ImpressionLog) -> None:
+        self.view = view
+        self.models = models
+        self.sessions = sessions
+        self.impressions = impressions
+
+    @property
+    def state(self) -> State:
+        """What is read."""
+        return self.view.state
+
+    def page(self, ask: Ask, cursor: str, trace: Trace) -> Page:
+        """A page of a timeline: the first of a new session, or the next of the cursor's."""
+        session, place = self.sessions.resume(cursor, ask) if cursor else (self.sessions.begin(ask), 0)
+        with self.state.turn.read(), trace.stage("total"):
+            page, answer = self._page(ask, session, place, trace)
+        self.impressions.record(answer)
+        return page
+
+    def _page(self, ask: Ask, session: Session, place: int, trace: Trace) -> tuple[Page, Answer]:
+        request_id, ask = _named(ask)
+        scorer = self._scorer(trace)
+        pipeline = pipeline_of(ask)
+        ranking, following = self._next(pipeline, ask, session, place, scorer, trace)
+        more = following < len(session.ids) or not session.complete
+        page = Page(
+            request_id,
+            self._placed(self._query(ask), ranking, pipeline.names),
+            ranking,
+            place,
+            session.cursor(following) if more and len(ranking.propensity) else "",
+            scorer.version,
+            trace,
+        )
+        return page, self._answer(page, ask)
+
+    def _next(
+        self, pipeline: Pipeline, ask: Ask, session: Session, place: int, scorer: Scorer, trace: Trace
+    ) -> tuple[Ranking, int]:
+        """The ranking of the page that begins at a place, and the place after it."""
+        with session.lock:  # two calls with one cursor extend the order once
+            if place == len(session.ids):
+                return self._extend(pipeline, ask, session, scorer, trace)
+        viewer = self._query(ask)
+        slots = session.slots(self.state)[place:]
+        rest = Candidates(self.state, slots, session.brought[place:], np.zeros(len(slots), np.float32))
+        there = np.flatnonzero(slots != NONE)
+        allowed = pipeline.allowed(viewer, rest[there], trace)
+        rows = there[np.flatnonzero(np.isin(slots[there], allowed.slot))][: ask.size]
+        scored = pipeline.score(viewer, rest[rows], scorer, trace)
+        at = rows + place
+        ranking = Ranking(replace(scored, score=session.score[at]), session.propensity[at])
+        return ranking, int(at[-1]) + 1 if len(at) else len(session.ids)
+
+    def _extend(
+        self, pipeline: Pipeline, ask: Ask, session: Session, scorer: Scorer, trace: Trace
+    ) -> tuple[Ranking, int]:
+        """Rank anew what the session has not shown; its first page."""
+        shown = session.slots(self.state)
+        viewer = self._query(replace(ask, shown=np.unique(shown[shown != NONE])))
+        places = max(self.sessions.settings.places, ask.size)
+        ranking = pipeline.rank(viewer, self.view, scorer, places, trace)
+        first = len(session.ids)
+        session.extend(ranking, places, self.state)
+        return ranking[: ask.size], min(first + ask.size, len(session.ids))
+
+    def rank_posts(self, ask: Ask, post_ids: Sequence[str], *, apply_filters: bool, trace: Trace) -> Ranked:
+        """The caller's posts in order of their scores."""
+        with self.state.turn.read(), trace.stage("total"):
+            request_id, ask = _named(ask)
+            scorer = self._scorer(trace)
+            viewer = self._query(ask)
+            slots = self.state.post_ids.slots(post_ids)
+            posts = Candidates.of(self.state, slots[slots != NONE])
+            removed: list[tuple[str, str]] = []
+            if apply_filters:
+                posts, removed = self._sift(viewer, posts)
+            scored = CALLER.score(viewer, posts, scorer, trace)
+            ranking = CALLER.select(viewer, scored, len(posts), trace)
+            placed = self._placed(viewer, ranking, ("caller",))
+            page = Page(request_id, placed, ranking, 0, "", scorer.version, trace)
+            unknown = [name for name, slot in zip(post_ids, slots, strict=True) if slot == NONE]
+            return Ranked(page, unknown, removed)
+
+    def _sift(self, viewer: Query, posts: Candidates) -> tuple[Candidates, list[tuple[str, str]]]:
+        """What the filters leave, and each removed post with the first filter that takes it."""
+        removed = []
+        for one in CALLER.filters:
+            dropped = one(viewer, posts)
+            removed += [(self.state.post_ids.names[slot], one.__name__) for slot in posts.slot[dropped]]
+            posts = posts[~dropped]
+        return posts, removed
+
+    def similar(self, ask: Ask, trace: Trace) -> Page:
+        """Posts near one post."""
+        with self.state.turn.read(), trace.stage("total"):
+            request_id, ask = _named(ask)
+            scorer = self._scorer(trace)
+            viewer = self._query(ask)
+            ranking = SIMILAR.rank(viewer, self.view, scorer, ask.size, trace)
+            placed = self._placed(viewer, ranking, SIMILAR.names)
+            return Page(request_id, placed, ranking, 0, "", scorer.version, trace)
+
+    def explain(self, ask: Ask, post_id: str, trace: Trace) -> Explanation:
+        """Where a post stands now: its place, its reason, or the filters that take it out."""
+        with self.state.turn.read(), trace.stage("total"):
+            return self._explain(ask, post_id, trace)
+
+    def _explain(self, ask: Ask, post_id: str, trace: Trace) -> Explanation:
+        request_id, ask = _named(ask)
+        scorer = self._scorer(trace)
+        slot = self.state.post_ids.slot(post_id)
+        if slot == NONE:
+            return Explanation(request_id, False, [], [], None, [], scorer.version, trace)
+        viewer, pipeline = self._query(ask), pipeline_of(ask)
+        posts = pipeline.fetch(viewer, self.view, trace).including(slot)
+        one = posts[posts.slot == slot]
+        allowed = pipeline.filter(viewer, posts, trace)
+        scored = pipeline.score(viewer, allowed, scorer, trace)
+        ranking = pipeline.select(viewer, scored, len(allowed), trace)
+        return Explanation(
+            request_id=request_id,
+            known=True,
+            filters=[] if slot in allowed.slot else pipeline.removers(viewer, posts, slot),
+            sources=[name for bit, name in enumerate(pipeline.names) if one.brought[0] >> bit & 1],
+            page=self._alone(viewer, pipeline, ranking, slot, scorer.version, trace),
+            values=features.compute(viewer, one)[0].astype(float).tolist(),
+            model_version=scorer.version,
+            trace=trace,
+        )
+
+    def _alone(
+        self, viewer: Query, pipeline: Pipeline, ranking: Ranking, slot: int, version: str, trace: Trace
+    ) -> Page | None:
+        """The post at its place in a ranking; None when it has none."""
+        at = np.flatnonzero(ranking.scored.posts.slot == slot)
+        if not len(at):
+            return None
+        chosen = ranking[at]
+        placed = self._placed(viewer, chosen, pipeline.names)
+        return Page("", placed, chosen, int(at[0]), "", version, trace)
+
+    def _query(self, ask: Ask) -> Query:
+        return query.build(self.state, ask)
+
+    def _scorer(self, trace: Trace) -> Scorer:
+        scorer, wanted = self.models.scorer(self.state.model_version)
+        if not wanted:
+            trace.degraded.append(("model", "unavailable"))
+        return scorer
+
+    def _placed(self, viewer: Query, ranking: Ranking, names: tuple[str, ...]) -> list[Placed]:
+        posts, state = ranking.scored.posts, self.state
+        sources = [names[bit] if bit >= 0 else "" for bit in posts.first_source]
+        return [
+            Placed(
+                state.post_ids.names[slot],
+                state.user_ids.names[author],
+                source,
+                reason(state, viewer, source, int(slot)),
+            )
+            for slot, author, source in zip(posts.slot, posts.author, sources, strict=True)
+        ]
+
+    def _answer(self, page: Page, ask: Ask) -> Answer:
+        scored = page.ranking.scored
+        return Answer(
+            request_id=page.request_id,
+            viewer_id=ask.viewer_id,
+            surface=ask.surface,
+            time_ms=ask.now_ms,
+            entry_id=self.state.position,
+            model_version=page.model_version,
+            first_place=page.first_place,
+            post_ids=[one.post_id for one in page.placed],
+            brought=scored.posts.brought,
+            score=scored.score,
+            propensity=page.ranking.propensity,
+            features=scored.rows,
+            probabilities=scored.probabilities,
+        )
+
+
+def deadline_in(seconds: float | None) -> float:
+    """A deadline by time.monotonic, from the caller's remaining seconds; the last tenth is for the way back."""
+    return np.inf if seconds is None else time.monotonic() + 0.9 * seconds
+
+
+def _named(ask: Ask) -> tuple[str, Ask]:
+    """A fresh request id, and the question with a seed made from it."""
+    name = uuid.uuid4()
+    return name.hex, replace(ask, seed=name.int & 0x7FFFFFFFFFFFFFFF)
