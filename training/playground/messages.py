@@ -76,7 +76,7 @@ def _fill(message: t.Post, form: Form, topic: str, target: str, rng: random.Rand
     """The text, the media and what the post refers to."""
     language = LANGUAGES[message.language]
     if form == Form.REPLY:
-        message.reply_to_id, message.text = target, words.said(language.REPLIES, rng)
+        message.reply_to_id, message.text = target, words.reply(message.language, topic, rng)
     elif form == Form.QUOTE:
         message.quote_of_id, message.text = target, words.said(language.QUOTES, rng)
     elif form == Form.REPOST:

@@ -39,6 +39,12 @@ def on_topic(language: str, topic: str, rng: random.Random) -> str:
     return text if asks or rng.random() > 0.4 else f"{text} {said(words.ENDINGS, rng)}"
 
 
+def reply(language: str, topic: str, rng: random.Random) -> str:
+    """An answer to a post on a topic: half of them a remark, half a story of one's own."""
+    story = rng.random() < 0.5
+    return on_topic(language, topic, rng) if story else said(LANGUAGES[language].REPLIES, rng)
+
+
 def thing(topic: str, rng: random.Random) -> str:
     """What a photo on a topic shows, in English: a subject without its scene."""
     subjects: str = _CHOICE.findall(prompts.SUBJECTS[topic])[0]
