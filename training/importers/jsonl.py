@@ -193,7 +193,7 @@ def _single(value: Any, field: FieldDescriptor, path: str) -> Any:
 def _string(value: Any, path: str) -> str:
     if not isinstance(value, str):
         raise _Malformed(path, f"{path} must be a string, not {_kind(value)}")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
+    if not value.isascii() and any("\ud800" <= letter <= "\udfff" for letter in value):
         raise _Malformed(path, f"{path} holds half of a surrogate pair; write the whole character")
     return value
 
@@ -226,7 +226,7 @@ def _integer(value: Any, limit: int, path: str) -> int:
 def _enum(value: Any, enum: EnumDescriptor, path: str) -> int:
     if isinstance(value, int) and not isinstance(value, bool):
         return _integer(value, 2**31, path)
-    numbers = {name: number for number, name in _short_names(enum).items()}
+    numbers = _numbers(enum)
     name = _string(value, path).upper().removeprefix(_prefix(enum)).lower()
     if name not in numbers:
         raise _Malformed(path, f"{path} must be one of {', '.join(numbers)}, not {value!r}")
@@ -235,6 +235,12 @@ def _enum(value: Any, enum: EnumDescriptor, path: str) -> int:
 
 def _prefix(enum: EnumDescriptor) -> str:
     return enum.values[0].name.removesuffix("UNSPECIFIED")
+
+
+@cache
+def _numbers(enum: EnumDescriptor) -> dict[str, int]:
+    """Such as EVENT_KIND_LIKE's for "like"."""
+    return {name: number for number, name in _short_names(enum).items()}
 
 
 @cache
