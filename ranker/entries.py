@@ -1,0 +1,71 @@
+"""Checked rows of the contract as journal entries, one entry a call."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from feedrank.journal.v1 import journal_pb2
+from feedrank.v1 import controls_pb2, types_pb2
+
+Entry = journal_pb2.Entry
+
+
+def of_posts(rows: Sequence[types_pb2.Post], time_ms: int) -> Entry:
+    """Posts; a post without a time was made now."""
+    entry = Entry(time_ms=time_ms)
+    for row in rows:
+        entry.posts.posts.add().CopyFrom(row)
+        entry.posts.posts[-1].created_ms = row.created_ms or time_ms
+    return entry
+
+
+def of_deletions(post_ids: Sequence[str], time_ms: int) -> Entry:
+    """Posts to delete."""
+    return Entry(time_ms=time_ms, deleted_posts=journal_pb2.DeletedPosts(post_ids=post_ids))
+
+
+def of_users(rows: Sequence[types_pb2.User], time_ms: int) -> Entry:
+    """Users."""
+    return Entry(time_ms=time_ms, users=journal_pb2.Users(users=rows))
+
+
+def of_relations(rows: Sequence[types_pb2.Relation], time_ms: int) -> Entry:
+    """Relations."""
+    return Entry(time_ms=time_ms, relations=journal_pb2.Relations(relations=rows))
+
+
+def of_preferences(row: controls_pb2.SetPreferencesRequest, time_ms: int) -> Entry:
+    """One viewer's preferences."""
+    chosen = journal_pb2.ViewerPreferences(viewer_id=row.viewer_id, preferences=row.preferences)
+    return Entry(time_ms=time_ms, preferences=chosen)
+
+
+def of_events(rows: Sequence[types_pb2.Event], time_ms: int) -> Entry:
+    """Events as columns; an event without a time happened now."""
+    columns = journal_pb2.Events(
+        event_ids=[row.event_id for row in rows],
+        viewer_ids=[row.viewer_id for row in rows],
+        post_ids=[row.post_id for row in rows],
+        author_ids=[row.author_id for row in rows],
+        kinds=[row.kind for row in rows],
+        time_ms=[row.time_ms or time_ms for row in rows],
+        dwell_ms=[row.dwell_ms for row in rows],
+        undo=[row.undo for row in rows],
+        request_ids=[row.request_id for row in rows],
+        positions=[row.position for row in rows],
+        surfaces=[row.surface for row in rows],
+    )
+    return Entry(time_ms=time_ms, events=columns)
+
+
+def of_active_model(version: str, time_ms: int) -> Entry:
+    """The bundle to serve; empty for the prior."""
+    return Entry(time_ms=time_ms, active_model=journal_pb2.ActiveModel(version=version))
+
+
+OF: dict[str, Callable[[Any, int], Entry]] = {
+    types_pb2.Post.DESCRIPTOR.name: of_posts,
+    types_pb2.User.DESCRIPTOR.name: of_users,
+    types_pb2.Relation.DESCRIPTOR.name: of_relations,
+    types_pb2.Event.DESCRIPTOR.name: of_events,
+}
+"""How a batch of rows of one message becomes an entry, by the message's name."""
