@@ -126,7 +126,11 @@ class EmbedderLink:
 
 
 def start_embedder(
-    socket_path: Path | str, model: str = "bundled", threads: int = 1, log_path: Path | str = os.devnull
+    socket_path: Path | str,
+    model: str = "bundled",
+    threads: int = 1,
+    log_path: Path | str = os.devnull,
+    sha256: str | None = None,
 ) -> subprocess.Popen[bytes]:
     """Start the embedder with this Python; it ends when this process does.
 
@@ -135,5 +139,6 @@ def start_embedder(
     """
     command = [sys.executable, "-m", "embeddings.process", "--exit-with-stdin"]
     command += ["--socket", str(socket_path), "--model", model, "--threads", str(threads)]
+    command += ["--sha256", sha256] if sha256 else []
     with open(log_path, "ab") as log:
         return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log)

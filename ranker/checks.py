@@ -92,11 +92,13 @@ def language(field: str, value: str) -> Problems:
 
 def known(field: str, enum: Any, value: int, *, required: bool = False) -> Problems:
     """A value that the enum declares."""
+    if value in enum.DESCRIPTOR.values_by_number and (value or not required):
+        return
     names = ", ".join(v.name for v in enum.DESCRIPTOR.values if v.number)
-    if required and not value:
-        yield Problem("missing", field, f"{field} is required: one of {names}")
-    elif value not in enum.values():
+    if value:
         yield Problem("malformed", field, f"{field} has the unknown value {value}: one of {names}")
+    else:
+        yield Problem("missing", field, f"{field} is required: one of {names}")
 
 
 def unit_vector(field: str, values: Sequence[float], dimension: int | None) -> Problems:

@@ -25,19 +25,14 @@ class FeedrankError(Exception):
 
 
 class InvalidArgument(FeedrankError):
-    """A request field is missing, malformed, out of range or in contradiction to another.
-
-    >>> raise InvalidArgument("size", "must be 0 to 200, not 900")
-    Traceback (most recent call last):
-    ...
-    ranker.errors.InvalidArgument: size must be 0 to 200, not 900
-    """
+    """A request field is missing, malformed, out of range or in contradiction to another."""
 
     status = "INVALID_ARGUMENT"
     word = "invalid_argument"
 
     def __init__(self, field: str, message: str) -> None:
-        super().__init__(f"{field} {message}")
+        """`message` is a whole sentence that names the field."""
+        super().__init__(message)
         self.field = field
 
 

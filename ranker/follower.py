@@ -59,6 +59,13 @@ class Follower:
         with self._folded:
             return self._folded.wait_for(lambda: order(self.fold.state.position) >= wanted, timeout_s)
 
+    def lag(self) -> int:
+        """Entries not folded yet, counted up to a thousand; -1 when the journal does not answer."""
+        try:
+            return len(self.journal.read(self.fold.state.position, count=1_000))
+        except JournalUnavailable:
+            return -1
+
     def between_entries(self, job: Callable[[], None]) -> None:
         """Have a job run in the fold's thread, where nothing changes meanwhile."""
         self._jobs.append(job)

@@ -1,8 +1,8 @@
 """The impressions log: what was served, as it was served, off the request path.
 
-Rows go to Parquet files, written whole and renamed, and in small batches, ids only, into the journal, so
-that what was served is state like any other. The queue is bounded: when it is full the oldest answer is not logged,
-and that is counted.
+Rows go to Parquet files, written whole and renamed, and in small batches, ids only, into the journal: what
+was served is state like any other. The queue is bounded: when it is full the oldest answer is not logged, and
+that is counted.
 """
 
 import os

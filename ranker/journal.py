@@ -19,6 +19,8 @@ STREAM = "feedrank:journal"
 START = "0-0"
 _FIELD = b"e"
 
+Entry = journal_pb2.Entry
+
 Record = tuple[str, bytes]
 """A position and a serialised Entry."""
 
@@ -61,7 +63,7 @@ class Journal:
         """A journal on a server that listens on a Unix socket."""
         return cls.connect(f"unix://{socket}", stream)
 
-    def append(self, entry: journal_pb2.Entry) -> str:
+    def append(self, entry: Entry) -> str:
         """Write one entry; its position. It is acknowledged: the server has it as its settings promise."""
         try:
             position = self._client.xadd(self._stream, {_FIELD: entry.SerializeToString()})

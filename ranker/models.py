@@ -23,7 +23,9 @@ class Models:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._active: Scorer = Prior()
+        self.active: Scorer = Prior()
+        """What scored last."""
+        self._prepared: Scorer = self.active
         self._refused: str | None = None
         self._lock = threading.Lock()
 
@@ -37,26 +39,28 @@ class Models:
             )
         return bundle.load(self.folder / version, features.NAMES, heads.NAMES)
 
+    def prepare(self, version: str) -> Scorer:
+        """Load a version, to be at hand when the journal activates it. Raises BundleError."""
+        self._prepared = self.load(version)
+        self._refused = None
+        return self._prepared
+
     def scorer(self, version: str) -> tuple[Scorer, bool]:
         """The version's scorer and True; or the one that served before and False when it can't be loaded."""
         wanted = version or PRIOR
-        if self._active.version != wanted and self._refused != wanted:
+        if self.active.version != wanted and self._refused != wanted:
             with self._lock:
                 self._switch(wanted)
-        active = self._active
+        active = self.active
         return active, active.version == wanted
 
     def _switch(self, wanted: str) -> None:
-        if self._active.version == wanted:
+        if self.active.version == wanted:
             return
         try:
-            self._active = self.load(wanted)
-            self._refused = None
+            prepared = self._prepared
+            self.active = prepared if prepared.version == wanted else self.load(wanted)
             log.info("model_active", version=wanted)
         except BundleError as error:
             self._refused = wanted
             log.error("model_refused", version=wanted, reason=str(error))
-
-    def retry(self) -> None:
-        """Try a refused version again with the next request."""
-        self._refused = None

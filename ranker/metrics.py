@@ -1,0 +1,69 @@
+"""Prometheus metrics."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+
+from ranker.pipeline import Trace
+
+_SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
+
+
+class Metrics:
+    """What the service tells of itself, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = registry = CollectorRegistry()
+        self.requests = Counter("feedrank_requests", "Calls.", ["method", "code"], registry=registry)
+        self.request_seconds = Histogram(
+            "feedrank_request_seconds", "Time of a call.", ["method"], buckets=_SECONDS, registry=registry
+        )
+        self.stage_seconds = Histogram(
+            "feedrank_stage_seconds", "Time of a stage.", ["stage"], buckets=_SECONDS, registry=registry
+        )
+        self.candidates = Counter(
+            "feedrank_candidates", "Posts that a source brought.", ["source"], registry=registry
+        )
+        self.removed = Counter(
+            "feedrank_removed", "Posts that a filter took out.", ["filter"], registry=registry
+        )
+        self.degraded = Counter(
+            "feedrank_degraded", "What answers lacked.", ["stage", "reason"], registry=registry
+        )
+        self.rows = Counter("feedrank_rows", "Rows of write calls.", ["kind", "outcome"], registry=registry)
+
+    def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
+        """A gauge that is read when somebody asks."""
+        Gauge(f"feedrank_{name}", meaning, registry=self.registry).set_function(read)
+
+    def watch_label(self, name: str, meaning: str, label: str, read: Callable[[], str]) -> None:
+        """A gauge that is 1 under a label that is read when somebody asks."""
+        self.registry.register(_Label(f"feedrank_{name}", meaning, label, read))
+
+    def observe(self, trace: Trace) -> None:
+        """Count what happened on the way of one answer."""
+        for stage, seconds in trace.seconds.items():
+            self.stage_seconds.labels(stage).observe(seconds)
+        for source, found in trace.found.items():
+            self.candidates.labels(source).inc(found)
+        for name, removed in trace.removed.items():
+            self.removed.labels(name).inc(removed)
+        for stage, reason in trace.degraded:
+            self.degraded.labels(stage, reason).inc()
+
+
+@dataclass(frozen=True)
+class _Label(Collector):
+    name: str
+    meaning: str
+    label: str
+    read: Callable[[], str]
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """The gauge, under the label's value of now."""
+        family = GaugeMetricFamily(self.name, self.meaning, labels=[self.label])
+        family.add_metric([self.read()], 1)
+        yield family

@@ -1,0 +1,58 @@
+"""The Controls and Privacy services."""
+
+import grpc
+from feedrank.v1 import controls_pb2, controls_pb2_grpc, privacy_pb2, privacy_pb2_grpc, types_pb2
+
+from ranker import checks, entries
+from ranker.journal import now_ms
+from ranker.server import decode, encode
+from ranker.server.unbuilt import not_built
+from ranker.state import State
+from ranker.writer import Writer
+
+
+class Controls(controls_pb2_grpc.ControlsServicer):
+    """What a viewer says about the timeline."""
+
+    def __init__(self, writer: Writer, state: State) -> None:
+        self._writer = writer
+        self._state = state
+
+    def SetPreferences(
+        self, request: controls_pb2.SetPreferencesRequest, context: grpc.ServicerContext
+    ) -> controls_pb2.SetPreferencesResponse:
+        """Replaces a viewer's preferences."""
+        decode.refuse(checks.preferences(request, 0, None))
+        position, visible = self._writer.write(entries.of_preferences(request, now_ms()))
+        return controls_pb2.SetPreferencesResponse(result=encode.written(1, [], position, visible=visible))
+
+    def GetPreferences(
+        self, request: controls_pb2.GetPreferencesRequest, context: grpc.ServicerContext
+    ) -> controls_pb2.GetPreferencesResponse:
+        """The preferences in force."""
+        decode.refuse(checks.identifier("viewer_id", request.viewer_id))
+        with self._state.turn.read():
+            held = self._state.users.preferences[self._state.user_ids.slot(request.viewer_id)].tobytes()
+        return controls_pb2.GetPreferencesResponse(preferences=types_pb2.Preferences.FromString(held))
+
+    def ResetProfile(
+        self, request: controls_pb2.ResetProfileRequest, context: grpc.ServicerContext
+    ) -> controls_pb2.ResetProfileResponse:
+        """Not built yet."""
+        raise not_built("ResetProfile")
+
+
+class Privacy(privacy_pb2_grpc.PrivacyServicer):
+    """What a person may ask for."""
+
+    def EraseUser(
+        self, request: privacy_pb2.EraseUserRequest, context: grpc.ServicerContext
+    ) -> privacy_pb2.EraseUserResponse:
+        """Not built yet."""
+        raise not_built("EraseUser")
+
+    def ExportUser(
+        self, request: privacy_pb2.ExportUserRequest, context: grpc.ServicerContext
+    ) -> privacy_pb2.ExportUserResponse:
+        """Not built yet."""
+        raise not_built("ExportUser")

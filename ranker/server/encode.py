@@ -1,0 +1,139 @@
+"""feedrank's own values as answers of the contract."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+from feedrank.v1 import feed_pb2, types_pb2
+
+from ranker import features, heads
+from ranker.checks import Problem
+from ranker.pipeline import Trace
+from ranker.query import Ask
+from ranker.timelines import Explanation, Page, Ranked
+
+
+def timeline(page: Page, *, with_probabilities: bool) -> feed_pb2.GetTimelineResponse:
+    """A page of a timeline."""
+    return feed_pb2.GetTimelineResponse(
+        request_id=page.request_id,
+        posts=posts(page, with_probabilities=with_probabilities),
+        cursor=page.cursor,
+        model_version=page.model_version,
+        degraded=degraded(page.trace),
+    )
+
+
+def ranked(answer: Ranked, *, with_probabilities: bool) -> feed_pb2.RankPostsResponse:
+    """The caller's posts in order."""
+    return feed_pb2.RankPostsResponse(
+        request_id=answer.page.request_id,
+        posts=posts(answer.page, with_probabilities=with_probabilities),
+        unknown_post_ids=answer.unknown,
+        removed=[feed_pb2.RemovedPost(post_id=post, filter=name) for post, name in answer.removed],
+        model_version=answer.page.model_version,
+        degraded=degraded(answer.page.trace),
+    )
+
+
+def similar(page: Page) -> feed_pb2.SimilarPostsResponse:
+    """Posts near one post."""
+    return feed_pb2.SimilarPostsResponse(
+        request_id=page.request_id,
+        posts=posts(page, with_probabilities=False),
+        degraded=degraded(page.trace),
+    )
+
+
+def explanation(told: Explanation, ask: Ask, post_id: str) -> feed_pb2.ExplainPostResponse:
+    """Where a post stands."""
+    standing, text = _standing(told, ask, post_id)
+    return feed_pb2.ExplainPostResponse(
+        request_id=told.request_id,
+        standing=standing,
+        text=text,
+        filters=[name for name, _ in told.filters],
+        sources=told.sources,
+        post=posts(told.page, with_probabilities=True)[0] if told.page else None,
+        features=_features(told.values),
+        model_version=told.model_version,
+        degraded=degraded(told.trace),
+    )
+
+
+def _standing(told: Explanation, ask: Ask, post_id: str) -> tuple[feed_pb2.Standing.ValueType, str]:
+    if not told.known:
+        return feed_pb2.STANDING_UNKNOWN, f"feedrank has no post {post_id}."
+    if told.filters:
+        why = " ".join(what for _, what in told.filters)
+        return feed_pb2.STANDING_REMOVED, f"It is not shown: {why}"
+    if told.page is None:
+        return feed_pb2.STANDING_REMOVED, "It is not shown: a better placed post says the same."
+    place = told.page.first_place + 1
+    if not told.sources:
+        return (
+            feed_pb2.STANDING_NOT_RETRIEVED,
+            f"No source brought it; it would stand at {place} of the whole order.",
+        )
+    if place <= ask.size:
+        return feed_pb2.STANDING_SHOWN, f"It stands at {place} of the first page."
+    return feed_pb2.STANDING_OUTRANKED, f"It stands at {place}; the first page has {ask.size}."
+
+
+def _features(values: Sequence[float]) -> list[feed_pb2.FeatureValue]:
+    return [
+        feed_pb2.FeatureValue(
+            name=feature.name,
+            meaning=f"{feature.meaning} ({feature.unit})",
+            value=None if math.isnan(value) else value,
+        )
+        for feature, value in zip(features.FEATURES, values, strict=False)
+    ]
+
+
+def posts(page: Page, *, with_probabilities: bool) -> list[feed_pb2.RankedPost]:
+    """The posts of an answer."""
+    answer = []
+    for i, (one, score) in enumerate(zip(page.placed, page.ranking.scored.score.tolist(), strict=True)):
+        message = feed_pb2.RankedPost(
+            post_id=one.post_id,
+            author_id=one.author_id,
+            score=score,
+            position=page.first_place + i,
+            source=one.source,
+            reason=feed_pb2.Reason(
+                code=one.reason.code,
+                text=one.reason.text,
+                user_ids=one.reason.user_ids,
+                post_ids=one.reason.post_ids,
+            ),
+        )
+        if with_probabilities:
+            _explain_score(message, page, i)
+        answer.append(message)
+    return answer
+
+
+def _explain_score(message: feed_pb2.RankedPost, page: Page, row: int) -> None:
+    scored = page.ranking.scored
+    message.probabilities.extend(
+        feed_pb2.HeadProbability(head=name, probability=p)
+        for name, p in zip(heads.NAMES, scored.probabilities[row].tolist(), strict=True)
+    )
+    message.factors.extend(
+        feed_pb2.Factor(name=name, value=values[row])
+        for name, values in scored.multipliers.items()
+        if values[row] != 1
+    )
+
+
+def degraded(trace: Trace) -> list[types_pb2.Degraded]:
+    """What was not as it should be."""
+    return [types_pb2.Degraded(stage=stage, reason=reason) for stage, reason in trace.degraded]
+
+
+def written(
+    accepted: int, bad: Iterable[tuple[int, Problem]], entry_id: str, *, visible: bool
+) -> types_pb2.WriteResult:
+    """What became of a batch."""
+    rejected = [types_pb2.RejectedRow(index=i, code=p.code, field=p.field, message=p.message) for i, p in bad]
+    return types_pb2.WriteResult(accepted=accepted, rejected=rejected, entry_id=entry_id, visible=visible)

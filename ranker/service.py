@@ -1,0 +1,150 @@
+"""The service: all parts of one server, put together and taken apart in order."""
+
+import fcntl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import IO, Protocol
+
+import numpy as np
+import structlog
+
+from ranker import snapshot, warmup
+from ranker.archive import Archive, history
+from ranker.candidates import View
+from ranker.compaction import Compactor
+from ranker.errors import SettingsError
+from ranker.fold import Fold
+from ranker.follower import Follower
+from ranker.impressions import ImpressionLog
+from ranker.journal import Journal
+from ranker.models import Models
+from ranker.sessions import Sessions
+from ranker.settings import Settings
+from ranker.slices import Slices
+from ranker.state import State
+from ranker.timelines import Timelines
+from ranker.upkeep import Upkeep
+from ranker.valkey import EmbeddedValkey
+from ranker.vectorizer import Vectorizer
+from ranker.writer import Writer
+
+log = structlog.get_logger()
+
+EMBEDDED = "embedded"
+
+
+class Part(Protocol):
+    """A thread of the service."""
+
+    def start(self) -> None:
+        """Begin."""
+
+    def stop(self) -> None:
+        """End, and wait for the end."""
+
+
+class Service:
+    """A feedrank server without its gRPC edge. Use it as a context manager.
+
+    Entering restores the state (snapshot, archive, journal), rebuilds the index and starts the threads; when
+    it is entered, it can answer. Leaving stops the threads, writes a snapshot and stops what it started.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.state = State(settings.embedder.dimension, settings.state)
+        self.slices = Slices(self.state.dimension, settings.slices, lambda: self.state.posts.vector)
+        self._open = ExitStack()
+
+    def __enter__(self) -> "Service":
+        with ExitStack() as opening:
+            self._start(opening)
+            self._open = opening.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def _start(self, opening: ExitStack) -> None:
+        settings, data = self.settings, self.settings.data
+        data.mkdir(parents=True, exist_ok=True)
+        opening.enter_context(_locked(data))
+        self.journal = opening.enter_context(open_journal(settings))
+        fold = Fold(self.state, self.slices)
+        self.follower = Follower(self.journal, fold)
+        self._restore(data)
+        self.models = Models(data / "models")
+        self.models.scorer(self.state.model_version)
+        self.impressions = ImpressionLog(data / "impressions", self.journal, settings.impressions)
+        self.sessions = Sessions(settings.sessions)
+        self.timelines = Timelines(
+            View(self.state, self.slices), self.models, self.sessions, self.impressions
+        )
+        self.writer = Writer(self.journal, self.follower)
+        self.upkeep = Upkeep(
+            data,
+            self.journal,
+            self.follower,
+            settings.upkeep,
+            trim=settings.upkeep.trim and self.owns_journal,
+        )
+        self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data)
+        warmup.touch_everything(self.state.dimension, settings)
+        opening.callback(self._last_snapshot)
+        compactor = Compactor(self.slices, self.state.turn.read)
+        parts: list[Part] = [self.follower, compactor, self.impressions, self.upkeep]
+        for part in [*parts, *([self.vectorizer] if settings.embedder.enabled else [])]:
+            part.start()
+            opening.callback(part.stop)
+
+    @property
+    def owns_journal(self) -> bool:
+        """Whether the journal's server is the embedded one."""
+        return self.settings.journal == EMBEDDED
+
+    def _restore(self, data: Path) -> None:
+        snapshot.restore(self.state, data / "snapshots")
+        posts = self.state.posts
+        found = np.flatnonzero(posts.has_vector[: posts.size]).astype(np.int32)
+        self.slices.rebuild(found, posts.created_ms[found])
+        entries = 0
+        for record in history(Archive(data / "archive"), self.journal, self.state.position):
+            self.follower.apply(record)
+            entries += 1
+            if entries % 10_000 == 0:
+                log.info("restoring", entries=entries, position=self.state.position)
+        log.info("restored", entries=entries, posts=posts.size, users=self.state.users.size)
+
+    def _last_snapshot(self) -> None:
+        """After the threads have ended: what the next start need not fold again."""
+        if self.state.position and snapshot.latest(self.upkeep.snapshots) != self.state.position:
+            snapshot.save(snapshot.Content.of(self.state), self.upkeep.snapshots)
+
+
+@contextmanager
+def open_journal(settings: Settings) -> Iterator[Journal]:
+    """The journal of the settings, with the embedded Valkey started and stopped around it."""
+    with ExitStack() as opening:
+        if settings.journal == EMBEDDED:
+            valkey = EmbeddedValkey(settings.data / "journal")
+            valkey.start()
+            opening.callback(valkey.stop)
+            journal = Journal.at_socket(valkey.socket)
+        else:
+            journal = Journal.connect(settings.journal)
+        opening.callback(journal.close)
+        yield journal
+
+
+def _locked(data: Path) -> IO[str]:
+    """Hold the data folder: two servers on one folder would write each other's files."""
+    file = (data / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        file.close()
+        raise SettingsError(
+            f"another feedrank uses the data folder {data}: stop it, or choose another with --data"
+        ) from error
+    return file

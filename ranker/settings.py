@@ -1,0 +1,107 @@
+"""All settings, in one tree: each part's own model, read once at start.
+
+From, in this order of strength: the command line, the environment (`FEEDRANK_EMBEDDER__MODEL=…`), a TOML file
+(`feedrank.toml`, or `--config`), the defaults. An unknown key is an error.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from ranker.errors import SettingsError
+from ranker.impressions import ImpressionSettings
+from ranker.sessions import SessionSettings
+from ranker.slice import SliceSettings
+from ranker.state import StateSettings
+from ranker.upkeep import UpkeepSettings
+from ranker.vectorizer import EmbedderSettings
+
+DEFAULT_FILE = Path("feedrank.toml")
+
+
+class ServerSettings(BaseModel, frozen=True, extra="forbid"):
+    """The gRPC server."""
+
+    address: str = Field("127.0.0.1:50051", description="Where to listen: host:port, or unix:/path.")
+    metrics_address: str = Field(
+        "", description="Where to serve Prometheus metrics: host:port; empty: nowhere."
+    )
+    threads: int = Field(8, ge=1, le=256, description="Calls answered at a time.")
+    max_message_mb: int = Field(16, ge=1, le=256, description="Longest message taken, in MiB.")
+    deadline_s: float = Field(2.0, gt=0, description="Time for an answer when the caller gives no deadline.")
+    drain_s: float = Field(5.0, ge=0, description="At a stop, calls under way have so long to end.")
+
+
+class Settings(BaseSettings):
+    """Everything that can be set."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="FEEDRANK_", env_nested_delimiter="__", extra="forbid", frozen=True
+    )
+
+    data: Path = Field(Path("feedrank-data"), description="The data folder.")
+    journal: str = Field(
+        "embedded", description="The journal's server: embedded, or redis://…, rediss://…, unix://…."
+    )
+    server: ServerSettings = ServerSettings()
+    state: StateSettings = StateSettings()
+    slices: SliceSettings = SliceSettings()
+    embedder: EmbedderSettings = EmbedderSettings()
+    sessions: SessionSettings = SessionSettings()
+    impressions: ImpressionSettings = ImpressionSettings()
+    upkeep: UpkeepSettings = UpkeepSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic names the arguments
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """The order of strength."""
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls)
+
+
+def load(config: Path | None, **overrides: Any) -> Settings:
+    """The settings, from a file, the environment and overrides; nested ones as {"server": {…}}."""
+    if config is not None and not config.is_file():
+        raise SettingsError(f"there is no file {config}: name one, or leave out --config")
+    file = config or DEFAULT_FILE
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(toml_file=file)
+
+    try:
+        return FromFile(**overrides)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from error
+    except ValueError as error:
+        raise SettingsError(f"{file} is not TOML: {error}") from error
+
+
+def described(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:
+    """Each setting's name, value and meaning."""
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        if isinstance(value, BaseModel):
+            yield from described(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", str(value), field.description or ""
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"there is no setting {name}: `feedrank config` lists them all"
+    return f"the setting {name} is wrong: {first['msg']}; `feedrank config` tells what it means"

@@ -1,0 +1,93 @@
+"""Upkeep: snapshots, the archive, and the journal's trimming, in a thread beside the fold."""
+
+import threading
+from itertools import takewhile
+from pathlib import Path
+
+import structlog
+from pydantic import BaseModel, Field
+
+from ranker import snapshot
+from ranker.archive import Archive
+from ranker.errors import FeedrankError
+from ranker.follower import Follower
+from ranker.journal import Journal, order
+
+log = structlog.get_logger()
+
+_WAIT_S = 60.0
+
+
+class UpkeepSettings(BaseModel, frozen=True, extra="forbid"):
+    """How often the state is put on disk."""
+
+    snapshot_every_s: float = Field(
+        600, gt=0, description="A snapshot is written so often, if anything changed."
+    )
+    trim: bool = Field(True, description="Trim what is archived from the embedded journal.")
+
+
+class Upkeep:
+    """Writes snapshots and archives the journal up to them."""
+
+    def __init__(
+        self, folder: Path, journal: Journal, follower: Follower, settings: UpkeepSettings, *, trim: bool
+    ) -> None:
+        self.snapshots = folder / "snapshots"
+        self.archive = Archive(folder / "archive")
+        self._settings = settings
+        self._journal = journal
+        self._follower = follower
+        self._trim = trim
+        self._saving = threading.Lock()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def save(self) -> tuple[str, int]:
+        """Write a snapshot now and archive the journal up to it; its position and bytes."""
+        with self._saving:
+            content = self._copy()
+            path = snapshot.save(content, self.snapshots)
+            self._archive(path.name)
+        size = sum(file.stat().st_size for file in path.iterdir())
+        log.info("snapshot_written", position=path.name, bytes=size)
+        return path.name, size
+
+    def _copy(self) -> snapshot.Content:
+        """A copy of the state between two entries, made by the fold's own thread."""
+        done = threading.Event()
+        copied: list[snapshot.Content] = []
+
+        def copy() -> None:
+            copied.append(snapshot.Content.of(self._follower.fold.state))
+            done.set()
+
+        self._follower.between_entries(copy)
+        if not done.wait(_WAIT_S):
+            raise FeedrankError("the fold did not come to rest for a snapshot: try again")
+        return copied[0]
+
+    def _archive(self, position: str) -> None:
+        after = self.archive.last
+        records = self._journal.records(after)
+        self.archive.append(takewhile(lambda record: order(record[0]) <= order(position), records))
+        if self._trim:
+            self._journal.trim(position)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self._settings.snapshot_every_s):
+            try:
+                if snapshot.latest(self.snapshots) != self._follower.fold.state.position:
+                    self.save()
+            except (FeedrankError, OSError) as error:
+                log.error("snapshot_failed", reason=str(error))

@@ -1,0 +1,22 @@
+"""The writer: puts entries into the journal, and waits until the next read sees them."""
+
+from ranker.follower import Follower
+from ranker.journal import Entry, Journal
+
+_VISIBLE_WITHIN_S = 0.5
+
+
+class Writer:
+    """Acknowledged means journaled."""
+
+    def __init__(self, journal: Journal, follower: Follower) -> None:
+        self._journal = journal
+        self._follower = follower
+
+    def write(self, entry: Entry) -> tuple[str, bool]:
+        """The entry's position, and whether it is folded here.
+
+        Raises JournalUnavailable: nothing was acknowledged.
+        """
+        position = self._journal.append(entry)
+        return position, self._follower.wait_for(position, _VISIBLE_WITHIN_S)
