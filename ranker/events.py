@@ -22,6 +22,7 @@ class EventKind:
 
     counter:  the counter it adds to
     strength: what it teaches about taste: the sign says toward or away, the size how surely
+    did:      what somebody did to a post, in a sentence; empty where a reason never says it
     lasting:  true when it holds until undone, so that a second one changes nothing
     hides:    true when the viewer must never see the post again
     """
@@ -29,6 +30,7 @@ class EventKind:
     number: int
     counter: str
     strength: float
+    did: str = ""
     lasting: bool = False
     hides: bool = False
 
@@ -40,20 +42,20 @@ class EventKind:
 
 _DECLARED = (
     EventKind(types_pb2.EVENT_KIND_IMPRESSION, "impression", 0.0),
-    EventKind(types_pb2.EVENT_KIND_CLICK, "click", 0.3),
-    EventKind(types_pb2.EVENT_KIND_DWELL, "dwell", 0.3),
-    EventKind(types_pb2.EVENT_KIND_LIKE, "like", 1.0, lasting=True),
-    EventKind(types_pb2.EVENT_KIND_REPLY, "reply", 1.0),
-    EventKind(types_pb2.EVENT_KIND_REPOST, "share", 1.0, lasting=True),
-    EventKind(types_pb2.EVENT_KIND_QUOTE, "share", 1.0),
-    EventKind(types_pb2.EVENT_KIND_SHARE, "share", 1.0),
-    EventKind(types_pb2.EVENT_KIND_BOOKMARK, "like", 1.0, lasting=True),
-    EventKind(types_pb2.EVENT_KIND_REMIX, "share", 1.2),
-    EventKind(types_pb2.EVENT_KIND_PROFILE_CLICK, "profile_click", 0.3),
-    EventKind(types_pb2.EVENT_KIND_FOLLOW, "follow", 0.8, lasting=True),
+    EventKind(types_pb2.EVENT_KIND_CLICK, "click", 0.3, "opened"),
+    EventKind(types_pb2.EVENT_KIND_DWELL, "dwell", 0.3, "read"),
+    EventKind(types_pb2.EVENT_KIND_LIKE, "like", 1.0, "liked", lasting=True),
+    EventKind(types_pb2.EVENT_KIND_REPLY, "reply", 1.0, "answered"),
+    EventKind(types_pb2.EVENT_KIND_REPOST, "share", 1.0, "shared", lasting=True),
+    EventKind(types_pb2.EVENT_KIND_QUOTE, "share", 1.0, "quoted"),
+    EventKind(types_pb2.EVENT_KIND_SHARE, "share", 1.0, "shared"),
+    EventKind(types_pb2.EVENT_KIND_BOOKMARK, "like", 1.0, "saved", lasting=True),
+    EventKind(types_pb2.EVENT_KIND_REMIX, "share", 1.2, "remixed"),
+    EventKind(types_pb2.EVENT_KIND_PROFILE_CLICK, "profile_click", 0.3, "opened"),
+    EventKind(types_pb2.EVENT_KIND_FOLLOW, "follow", 0.8, "liked", lasting=True),
     EventKind(types_pb2.EVENT_KIND_HIDE, "negative", -0.7, lasting=True, hides=True),
     EventKind(types_pb2.EVENT_KIND_REQUEST_LESS, "negative", -1.0, lasting=True),
-    EventKind(types_pb2.EVENT_KIND_REQUEST_MORE, "like", 1.0, lasting=True),
+    EventKind(types_pb2.EVENT_KIND_REQUEST_MORE, "like", 1.0, "liked", lasting=True),
     EventKind(types_pb2.EVENT_KIND_MUTE, "negative", -1.0, lasting=True),
     EventKind(types_pb2.EVENT_KIND_BLOCK, "negative", -1.5, lasting=True),
     EventKind(types_pb2.EVENT_KIND_REPORT, "negative", -1.5, lasting=True, hides=True),

@@ -317,9 +317,11 @@ class Fold:
         rings.push(users.liked, users.liked_count, batch.viewer, only(good, batch.post))
         rings.push(users.disliked, users.disliked_count, batch.viewer, only(bad, batch.post))
         rings.push(posts.engagers, posts.engager_count, batch.post, only(good & others, batch.viewer))
+        rings.push(posts.opposers, posts.opposer_count, batch.post, only(bad & others, batch.viewer))
         for ring in (users.liked, users.disliked):
             rings.discard(ring, batch.viewer, only(undone, batch.post))
-        rings.discard(posts.engagers, batch.post, only(undone, batch.viewer))
+        for ring in (posts.engagers, posts.opposers):
+            rings.discard(ring, batch.post, only(undone, batch.viewer))
         affinity.add(
             users.author_key, users.author_sum, users.author_ms, batch.viewer, only(others, batch.author),
             batch.strength, batch.amount, batch.time_ms, affinity.HALF_LIFE_MS,

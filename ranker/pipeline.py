@@ -146,12 +146,15 @@ class Pipeline:
         return found
 
     def filter(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
-        """What may be shown. What was met before is shown again only where the page would not fill."""
-        allowed = self.allowed(query, posts, trace)
-        new = allowed
+        """What may be shown, without what was met before."""
+        return self.new(query, self.allowed(query, posts, trace), trace)
+
+    def new(self, query: Query, allowed: Candidates, trace: Trace) -> Candidates:
+        """What was not met before; all that is allowed where that would not fill the page."""
+        posts = allowed
         for one in self.once:
-            new = self._without(one, query, new, trace)
-        return new if len(new) >= query.ask.size else allowed
+            posts = self._without(one, query, posts, trace)
+        return posts if len(posts) >= query.ask.size else allowed
 
     def allowed(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
         """What the filters leave, whether it was met before or not."""

@@ -13,19 +13,22 @@ from ranker import features, heads
 VERSION = "prior"
 
 _TOWARD = {
-    "follows_author": 1.0,
-    "author_positive": 0.5,
-    "author_negative": -1.5,
-    "topic_liking_mean": 1.5,
-    "interest_cosine": 2.0,
-    "liked_cosine": 1.0,
-    "disliked_cosine": -1.5,
-    "followed_engagers": 0.3,
-    "like_minded_share": 1.0,
-    "other_minded_share": -1.0,
-    "language_read": 0.5,
+    "follows_author": 0.8,
+    "author_positive": 0.3,
+    "author_negative": -1.0,
+    "topic_liking_mean": 1.0,
+    "interest_cosine": 1.2,
+    "liked_cosine": 0.6,
+    "disliked_cosine": -1.2,
+    "followed_engagers": 0.2,
+    "like_minded_share": 0.6,
+    "other_minded_share": -0.6,
+    "language_read": 0.4,
 }
 """What a unit of a feature adds to the logit of a wanted action; from an unwanted one it takes as much."""
+
+_MOST = 2.0
+"""All of them together move a logit by no more."""
 
 _HALF_AN_ODDS_H = 12.0
 """Every doubling of a post's age past this many hours halves the odds of a wanted action."""
@@ -51,7 +54,8 @@ class Prior:
     def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
         """Probabilities of the heads, (n, heads), from feature rows, (n, features)."""
         known = np.nan_to_num(rows.astype(np.float64))
-        toward = sum(weight * known[:, _column(name)] for name, weight in _TOWARD.items())
+        moves = sum(weight * known[:, _column(name)] for name, weight in _TOWARD.items())
+        toward = np.clip(moves, -_MOST, _MOST)
         fading = np.log2(1 + known[:, _column("post_age")] / _HALF_AN_ODDS_H) * np.log(2)
         logits = np.empty((len(rows), len(heads.HEADS)))
         for i, head in enumerate(heads.HEADS):

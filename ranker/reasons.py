@@ -7,6 +7,7 @@ import numpy as np
 
 from ranker.candidates import among
 from ranker.dots import cosines
+from ranker.events import KINDS
 from ranker.query import Query
 from ranker.state import NONE, State
 from ranker.state.columns import Slots
@@ -51,7 +52,9 @@ def _social_proof(state: State, query: Query, slot: int) -> Reason:
     if not len(friends):
         return _interests(state, query, slot)
     names = tuple(state.user_ids.names[friend] for friend in friends)
-    return Reason("engaged_by_followed", f"{_list(names)}, whom you follow, liked this.", user_ids=names)
+    deeds = {_did(state, int(friend), slot) for friend in friends}
+    did = deeds.pop() if len(deeds) == 1 else "engaged with"
+    return Reason("engaged_by_followed", f"{_list(names)}, whom you follow, {did} this.", user_ids=names)
 
 
 def _co_engagement(state: State, query: Query, slot: int) -> Reason:
@@ -62,7 +65,8 @@ def _co_engagement(state: State, query: Query, slot: int) -> Reason:
     if not shared.any():
         return _interests(state, query, slot)
     liked = int(query.liked[shared.argmax()])
-    text = f"People who liked “{excerpt(state, liked)}”, as you did, liked this too."
+    did = _did(state, query.viewer, liked)
+    text = f"People who liked “{excerpt(state, liked)}”, which you {did}, liked this too."
     return Reason("liked_together", text, post_ids=(state.post_ids.names[liked],))
 
 
@@ -73,11 +77,16 @@ def _interests(state: State, query: Query, slot: int) -> Reason:
         return Reason("your_interests", "It is near your interests.")
     near = cosines(state.posts.vector, liked, state.posts.vector[[slot]].astype(np.float32))[:, 0]
     nearest = int(liked[near.argmax()])
-    return Reason(
-        "similar_to_liked",
-        f"Similar to “{excerpt(state, nearest)}”, which you liked.",
-        post_ids=(state.post_ids.names[nearest],),
-    )
+    text = f"Similar to “{excerpt(state, nearest)}”, which you {_did(state, query.viewer, nearest)}."
+    return Reason("similar_to_liked", text, post_ids=(state.post_ids.names[nearest],))
+
+
+def _did(state: State, user: int, slot: int) -> str:
+    """The strongest thing that a user did to a post, as far as remembered."""
+    at = state.users.event_post[user] == slot
+    deeds = [KINDS[int(number)] for number in state.users.event_kind[user][at] if number]
+    told = [kind for kind in deeds if kind.did]
+    return max(told, key=lambda kind: kind.strength).did if told else "engaged with"
 
 
 def _trending(state: State, _query: Query, slot: int) -> Reason:

@@ -65,7 +65,10 @@ class Explanation:
     """Each filter that takes it out, with what it removes."""
     sources: list[str]
     page: Page | None
-    """The post alone, at its place in the whole order; None when it is unknown or has no place."""
+    """The post alone, at its place in the whole order; None when it is unknown or may not be shown at all.
+
+    A post that was only met before has the place that it would have otherwise.
+    """
     values: list[float]
     """Of ranker.features.FEATURES; NaN is not known. Empty for an unknown post."""
     model_version: str
@@ -192,13 +195,15 @@ class Timelines:
         viewer, pipeline = self._query(ask), pipeline_of(ask)
         posts = pipeline.fetch(viewer, self.view, trace).including(slot)
         one = posts[posts.slot == slot]
-        allowed = pipeline.filter(viewer, posts, trace)
-        scored = pipeline.score(viewer, allowed, scorer, trace)
-        ranking = pipeline.select(viewer, scored, len(allowed), trace)
+        allowed = pipeline.allowed(viewer, posts, trace)
+        new = np.isin(allowed.slot, pipeline.new(viewer, allowed, trace).slot)
+        kept = allowed[new | (allowed.slot == slot)]
+        scored = pipeline.score(viewer, kept, scorer, trace)
+        ranking = pipeline.select(viewer, scored, len(kept), trace)
         return Explanation(
             request_id=request_id,
             known=True,
-            filters=[] if slot in allowed.slot else pipeline.removers(viewer, posts, slot),
+            filters=[] if slot in allowed.slot[new] else pipeline.removers(viewer, posts, slot),
             sources=[name for bit, name in enumerate(pipeline.names) if one.brought[0] >> bit & 1],
             page=self._alone(viewer, pipeline, ranking, slot, scorer.version, trace),
             values=features.compute(viewer, one)[0].astype(float).tolist(),

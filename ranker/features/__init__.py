@@ -7,10 +7,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates
-from ranker.features import affinity, author, popularity, post, social, taste, viewer
+from ranker.features import affinity, agreement, author, popularity, post, social, taste, viewer
 from ranker.query import Query
 
-GROUPS = (post.GROUP, popularity.GROUP, author.GROUP, viewer.GROUP, affinity.GROUP, taste.GROUP, social.GROUP)
+GROUPS = (
+    post.GROUP,
+    popularity.GROUP,
+    author.GROUP,
+    viewer.GROUP,
+    affinity.GROUP,
+    taste.GROUP,
+    social.GROUP,
+    agreement.GROUP,
+)
 
 FEATURES = tuple(feature for group in GROUPS for feature in group.features)
 NAMES = tuple(feature.name for feature in FEATURES)

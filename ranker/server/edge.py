@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
@@ -12,6 +12,9 @@ from ranker.errors import FeedrankError
 from ranker.metrics import Metrics
 
 log = structlog.get_logger()
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]  # generic only in its stubs
 
 Method = Callable[[Any, grpc.ServicerContext], Any] | None
 
@@ -24,9 +27,9 @@ class Edge(grpc.ServerInterceptor):
 
     def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], grpc.RpcMethodHandler[Any, Any] | None],
+        continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
         details: grpc.HandlerCallDetails,
-    ) -> grpc.RpcMethodHandler[Any, Any] | None:
+    ) -> "Handler | None":
         """Wrap methods with one answer; streams of answers (reflection, health watch) pass as they are."""
         handler = continuation(details)
         if handler is None or handler.response_streaming:

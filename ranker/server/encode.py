@@ -63,12 +63,13 @@ def explanation(told: Explanation, ask: Ask, post_id: str) -> feed_pb2.ExplainPo
 def _standing(told: Explanation, ask: Ask, post_id: str) -> tuple[feed_pb2.Standing.ValueType, str]:
     if not told.known:
         return feed_pb2.STANDING_UNKNOWN, f"feedrank has no post {post_id}."
+    place = told.page.first_place + 1 if told.page else 0
     if told.filters:
         why = " ".join(what for _, what in told.filters)
-        return feed_pb2.STANDING_REMOVED, f"It is not shown: {why}"
+        otherwise = f" Otherwise it would stand at {place}." if place else ""
+        return feed_pb2.STANDING_REMOVED, f"It is not shown: {why}{otherwise}"
     if told.page is None:
-        return feed_pb2.STANDING_REMOVED, "It is not shown: a better placed post says the same."
-    place = told.page.first_place + 1
+        return feed_pb2.STANDING_REMOVED, "It is not shown: a post that ranks higher says the same."
     if not told.sources:
         return (
             feed_pb2.STANDING_NOT_RETRIEVED,

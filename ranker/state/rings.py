@@ -1,4 +1,4 @@
-"""Rings: the last few of something, a matrix row each; the newest is at `count - 1`, modulo the width."""
+"""Rings: the last few of something, a matrix row each, each once. The newest is at `count - 1`, modulo the width."""
 
 import numba
 import numpy as np
@@ -9,13 +9,19 @@ from ranker.state.columns import NONE, Slots
 
 @numba.njit(cache=True, nogil=True)
 def push(ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots) -> None:
-    """Push values, one after the other; a row or value of NONE is passed over.
+    """Push values, one after the other; a row or value of NONE, and a value that is there, are passed over.
 
     ring: int32 (rows, width), changed in place. count: int64 (rows,), how many were ever pushed.
     """
+    width = ring.shape[1]
     for i in range(len(rows)):
-        if rows[i] >= 0 and values[i] >= 0:
-            ring[rows[i], count[rows[i]] % ring.shape[1]] = values[i]
+        if rows[i] < 0 or values[i] < 0:
+            continue
+        held = False
+        for j in range(min(count[rows[i]], width)):
+            held = held or ring[rows[i], j] == values[i]
+        if not held:
+            ring[rows[i], count[rows[i]] % width] = values[i]
             count[rows[i]] += 1
 
 

@@ -60,6 +60,9 @@ class Posts(Table):
     engagers: Slots = column(np.int32, 32, of="user")
     """Ring: who engaged with it."""
     engager_count: Int64s = column(np.int64)
+    opposers: Slots = column(np.int32, 32, of="user")
+    """Ring: who wanted less of it."""
+    opposer_count: Int64s = column(np.int64)
 
 
 class Users(Table):

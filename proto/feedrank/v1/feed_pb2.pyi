@@ -641,8 +641,9 @@ class ExplainPostResponse(_message.Message):
 
     @_builtins.property
     def post(self) -> Global___RankedPost:
-        """The post as it was ranked; score, probabilities and factors are absent when it was removed or is
-        unknown. position is where it would stand when no source brought it.
+        """The post as it was ranked, with its position in the whole order: the one it would have when no
+        source brought it, or when it was removed only because the viewer has met it before. Absent when
+        it is unknown or may not be shown at all.
         """
 
     @_builtins.property
