@@ -10,7 +10,7 @@ from pathlib import Path
 
 import redis
 from feedrank.journal.v1 import journal_pb2
-from redis.backoff import ExponentialBackoff
+from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ranker.errors import JournalError, JournalUnavailable
@@ -18,6 +18,7 @@ from ranker.errors import JournalError, JournalUnavailable
 STREAM = "feedrank:journal"
 START = "0-0"
 _FIELD = b"e"
+_ANSWER_WITHIN_S = 5.0
 
 Entry = journal_pb2.Entry
 
@@ -41,7 +42,11 @@ def now_ms() -> int:
 
 
 class Journal:
-    """A stream of entries."""
+    """A stream of entries.
+
+    Nothing is tried again here: an append whose answer was lost may have been written. Those who call know what
+    is safe to repeat.
+    """
 
     def __init__(self, client: redis.Redis, stream: str = STREAM) -> None:
         self._client = client
@@ -52,7 +57,7 @@ class Journal:
         """A journal on a server at redis://, rediss:// or unix://; it need not answer yet."""
         try:
             client = redis.from_url(
-                url, retry=Retry(ExponentialBackoff(cap=0.2), 2), socket_connect_timeout=2
+                url, retry=Retry(NoBackoff(), 0), socket_connect_timeout=2, socket_timeout=_ANSWER_WITHIN_S
             )
         except ValueError as error:
             raise JournalUnavailable(f"{url!r} is no address of a Valkey or Redis server: {error}") from error

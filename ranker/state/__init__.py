@@ -157,15 +157,19 @@ class State:
 
 
 class Turn:
-    """Turns between one writer and many readers: readers share, the writer is alone and goes first.
+    """Turns between one writer and many readers: readers share, the writer is alone.
 
     A request reads under one turn, so that all its columns are of one moment and its logged features are
-    those that a replay computes, bit for bit. An entry folds in well under a request's time.
+    those that a replay computes, bit for bit. The writer goes before readers that come later, and lets those
+    that waited go before its next turn: neither starves.
     """
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
-        self._readers = 0
+        self._reading = 0
+        self._waiting = 0
+        self._owed = 0
+        """Readers that go before the next write."""
         self._writers = 0
         self._writing = False
 
@@ -173,13 +177,16 @@ class Turn:
     def read(self) -> Iterator[None]:
         """Hold the state still."""
         with self._changed:
-            self._changed.wait_for(lambda: not self._writers)
-            self._readers += 1
+            self._waiting += 1
+            self._changed.wait_for(lambda: not self._writing and (self._owed or not self._writers))
+            self._waiting -= 1
+            self._owed = max(self._owed - 1, 0)
+            self._reading += 1
         try:
             yield
         finally:
             with self._changed:
-                self._readers -= 1
+                self._reading -= 1
                 self._changed.notify_all()
 
     @contextmanager
@@ -187,7 +194,7 @@ class Turn:
         """Change the state."""
         with self._changed:
             self._writers += 1
-            self._changed.wait_for(lambda: not self._readers and not self._writing)
+            self._changed.wait_for(lambda: not (self._reading or self._writing or self._owed))
             self._writing = True
         try:
             yield
@@ -195,6 +202,7 @@ class Turn:
             with self._changed:
                 self._writers -= 1
                 self._writing = False
+                self._owed = self._waiting
                 self._changed.notify_all()
 
 

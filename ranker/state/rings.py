@@ -1,4 +1,7 @@
-"""Rings: the last few of something, a matrix row each, each once. The newest is at `count - 1`, modulo the width."""
+"""Rings: the last few of something, each once, a matrix row each.
+
+The newest is at `count - 1`, modulo the width.
+"""
 
 import numba
 import numpy as np
