@@ -11,6 +11,7 @@ from ranker.events import KINDS
 from ranker.query import Query
 from ranker.state import NONE, State
 from ranker.state.columns import Slots
+from ranker.state.tables import REPOST
 
 _EXCERPT = 60
 
@@ -31,9 +32,11 @@ def reason(state: State, query: Query, source: str, slot: int) -> Reason:
 
 
 def excerpt(state: State, slot: int) -> str:
-    """The first words of a post, or of its prompt."""
+    """The first words of a post, of its prompt, or of the post that it repeats."""
     columns = state.posts
     words = (columns.text[slot].tobytes() or columns.media_text[slot].tobytes()).decode()
+    if not words and columns.form[slot] & REPOST and columns.parent[slot] != NONE:
+        return excerpt(state, int(columns.parent[slot]))
     line = " ".join(words.split())
     return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1].rsplit(" ", 1)[0] + "…"
 
@@ -43,6 +46,8 @@ def _in_network(state: State, query: Query, slot: int) -> Reason:
     if author == query.viewer:
         return Reason("own_post", "You wrote this.")
     name = state.user_ids.names[author]
+    if state.posts.form[slot] & REPOST:
+        return Reason("shared_by_followed", f"{name}, whom you follow, shared this.", user_ids=(name,))
     return Reason("followed_author", f"You follow {name}.", user_ids=(name,))
 
 

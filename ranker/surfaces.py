@@ -51,7 +51,8 @@ FOLLOWING = Pipeline(
     factors=_TASTE,
 )
 
-FOLLOWING_NEWEST = replace(FOLLOWING, order=selection.newest_first)
+FOLLOWING_NEWEST = replace(FOLLOWING, once=(), order=selection.newest_first)
+"""By time alone, and complete: what was seen stays in its place."""
 
 DISCOVER = Pipeline(
     sources=(
