@@ -49,9 +49,11 @@ class Archive:
         positions, entries = zip(*part, strict=True)
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
-            pq.write_table(pa.table([positions, entries], schema=_SCHEMA), file, compression="zstd")
+            table = pa.table([positions, entries], schema=_SCHEMA)
+            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
             os.fsync(file.fileno())
         temporary.rename(path)
+        sync(self.folder)
 
     def records(self, after: str = "") -> Iterator[Record]:
         """All records after a position, in order."""
@@ -69,6 +71,15 @@ def history(archive: Archive, journal: Journal, after: str = "") -> Iterator[Rec
     yield from journal.records(after)
 
 
+def sync(folder: Path) -> None:
+    """Put a folder's names on disk: a rename is safe only then."""
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
 def _name(position: str) -> str:
     milliseconds, sequence = order(position)
     return f"{milliseconds:015}-{sequence:010}"
@@ -76,7 +87,7 @@ def _name(position: str) -> str:
 
 def _read(path: Path) -> Iterator[Record]:
     try:
-        table = pq.read_table(path, schema=_SCHEMA)
+        table = pq.read_table(path, schema=_SCHEMA, page_checksum_verification=True)
     except (OSError, pa.ArrowException) as error:
         raise JournalError(
             f"the archive file {path} is damaged ({error}): restore it from a backup"

@@ -88,30 +88,25 @@ class Fold:
     # posts
 
     def _posts(self, change: journal_pb2.Posts) -> None:
-        vectored = [slot for row in change.posts if (slot := self._post(row)) != NONE]
-        self._found(np.array(vectored, np.int32))
+        brought = [slot for row in change.posts if (slot := self._post(row)) != NONE]
+        vectored = np.array(brought, np.int32)
+        self._found(vectored[self.state.posts.has_vector[vectored]])
 
     def _post(self, row: types_pb2.Post) -> int:
         """Put one post. Returns its slot when it brought a vector, else NONE."""
         state, posts = self.state, self.state.posts
         slot = state.post_ids.slot(row.id)
-        new = slot == NONE
-        if new:
+        if slot == NONE:
             slot = state.post_ids.add(row.id)
             posts.append()
-        author = state.user(row.author_id)
-        posts.author[slot] = author
         posts.created_ms[slot] = row.created_ms
         posts.deleted[slot] = False
-        posts.language[slot] = state.place("language", primary_language(row.language))
-        posts.community[slot] = state.place("community", row.community_id)
+        self._announce(slot, row)
         posts.topics[slot] = self._terms(state.topic_ids, row.topics, 16)
         posts.labels[slot] = self._terms(state.label_ids, row.safety_labels, 16)
         posts.provenance[slot] = row.provenance
         self._form(slot, row)
         self._words(slot, row)
-        if new:
-            self._announce(slot, author)
         if row.vector:
             posts.vector[slot] = _unit(np.array(row.vector, np.float64))
             posts.has_vector[slot], posts.awaits_vector[slot] = True, False
@@ -144,19 +139,31 @@ class Fold:
             posts.vector[slot] = 0
             self._lost(np.array([slot], np.int32))
 
-    def _announce(self, slot: int, author: int) -> None:
-        state, one = self.state, np.array([slot], np.int32)
-        users = state.users
-        users.active_ms[author] = max(users.active_ms[author], state.posts.created_ms[slot])
-        rings.push(users.posts, users.post_count, np.array([author], np.int32), one)
-        for places, where in ((state.communities, "community"), (state.languages, "language")):
-            rows = getattr(state.posts, where)[one]
-            rings.push(places.recent, places.recent_count, rows, one)
+    def _announce(self, slot: int, row: types_pb2.Post) -> None:
+        """Enter the post with its author, language and community, and take it from those it had before."""
+        state, users = self.state, self.state.users
+        author = state.user(row.author_id)
+        users.active_ms[author] = max(users.active_ms[author], row.created_ms)
+        language = state.place("language", primary_language(row.language))
+        community = state.place("community", row.community_id)
+        one = np.array([slot], np.int32)
+        for column, ring, count, place in (
+            (state.posts.author, users.posts, users.post_count, author),
+            (state.posts.language, state.languages.recent, state.languages.recent_count, language),
+            (state.posts.community, state.communities.recent, state.communities.recent_count, community),
+        ):
+            if column[slot] != place:
+                rings.discard(ring, count, column[one], one)
+                column[slot] = place
+                rings.push(ring, count, column[one], one)
 
     def _deleted_posts(self, change: journal_pb2.DeletedPosts) -> None:
         slots = self.state.post_ids.slots(change.post_ids)
+        self._delete(slots[slots != NONE])
+
+    def _delete(self, slots: Slots) -> None:
         posts = self.state.posts
-        for slot in slots[slots != NONE].tolist():
+        for slot in slots.tolist():
             posts.deleted[slot], posts.awaits_vector[slot] = True, False
             posts.text_hash[slot] = 0
             for words in (posts.text, posts.media_text, posts.folded):
@@ -251,34 +258,31 @@ class Fold:
         """The batch as columns, without events that were folded before, with what each one counts."""
         state, users = self.state, self.state.users
         new = np.flatnonzero(state.event_ids.admit(change.event_ids))
-        viewer = state.users_of([change.viewer_ids[i] for i in new])
-        named = state.users_of([change.author_ids[i] for i in new])
+        people = [name for i in new for name in (change.viewer_ids[i], change.author_ids[i])]
+        viewer, named = np.ascontiguousarray(state.users_of(people).reshape(-1, 2).T)
         post = state.post_ids.slots([change.post_ids[i] for i in new])
         author = np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
-        kind = np.array(change.kinds, np.int8)[new]
-        times = np.minimum(np.array(change.time_ms, np.int64)[new], state.time_ms)
         undo = np.array(change.undo, np.bool_)[new]
+        kind = np.array(change.kinds, np.int8)[new]
+        dwell_ms = np.array(change.dwell_ms, np.int64)[new]
+        kind[(kind == types_pb2.EVENT_KIND_DWELL) & (dwell_ms < kinds.MIN_DWELL_MS) & ~undo] = 0
+        times = np.minimum(np.array(change.time_ms, np.int64)[new], state.time_ms)
         amount = event_log.settle(
             users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_count,
             viewer, post, author, kind, undo, times, kinds.LASTING, types_pb2.EVENT_KIND_IMPRESSION,
         )  # fmt: skip
-        short = (kind == types_pb2.EVENT_KIND_DWELL) & (
-            np.array(change.dwell_ms, np.int64)[new] < kinds.MIN_DWELL_MS
-        )
-        amount[short] = 0
         np.maximum.at(users.active_ms, viewer, times)
-        return _Batch(viewer, post, author, kind, kinds.STRENGTH_OF[kind], amount, times)
+        return _Batch(viewer, post, author, kind, kinds.STRENGTH_OF[kind], undo, amount, times)
 
     def _relate_by_events(self, batch: "_Batch") -> None:
-        for i in np.flatnonzero(np.isin(batch.kind, list(_RELATION_OF_EVENT)) & (batch.amount != 0)):
+        """What an event sets holds whether it counts or not: a second follow may come after an unfollow."""
+        for i in np.flatnonzero(np.isin(batch.kind, list(_RELATION_OF_EVENT))):
             viewer, author = int(batch.viewer[i]), int(batch.author[i])
             if author not in (NONE, viewer):
-                self._relate(
-                    viewer, author, _RELATION_OF_EVENT[int(batch.kind[i])], bool(batch.amount[i] < 0)
-                )
-        for i in np.flatnonzero(kinds.HIDES[batch.kind] & (batch.amount != 0) & (batch.post != NONE)):
-            hidden = self.state.users.hidden
-            change = hidden.insert if batch.amount[i] > 0 else hidden.discard
+                self._relate(viewer, author, _RELATION_OF_EVENT[int(batch.kind[i])], bool(batch.undo[i]))
+        hidden = self.state.users.hidden
+        for i in np.flatnonzero(kinds.HIDES[batch.kind] & (batch.post != NONE)):
+            change = hidden.discard if batch.undo[i] else hidden.insert
             change(int(batch.viewer[i]), int(batch.post[i]))
 
     def _count(self, batch: "_Batch") -> None:
@@ -305,25 +309,20 @@ class Fold:
         """The viewers' rings, the posts' engagers, and affinities to authors and topics."""
         users, posts = self.state.users, self.state.posts
 
-        def only(where: Array, values: Slots) -> Slots:
-            return np.where(where, values, NONE).astype(np.int32)
+        def only(where: Array) -> tables.Floats:
+            return np.where(where, batch.amount, np.float32(0))
 
-        good = (batch.strength > 0) & (batch.amount > 0)
-        bad = (batch.strength < 0) & (batch.amount > 0)
-        undone = (batch.amount < 0) & (batch.strength != 0)
-        screen = (batch.kind == types_pb2.EVENT_KIND_IMPRESSION) & (batch.amount > 0)
+        good, bad = batch.strength > 0, batch.strength < 0
+        screen = batch.kind == types_pb2.EVENT_KIND_IMPRESSION
         others = batch.viewer != batch.author
-        rings.push(users.seen, users.seen_count, batch.viewer, only(screen, batch.post))
-        rings.push(users.liked, users.liked_count, batch.viewer, only(good, batch.post))
-        rings.push(users.disliked, users.disliked_count, batch.viewer, only(bad, batch.post))
-        rings.push(posts.engagers, posts.engager_count, batch.post, only(good & others, batch.viewer))
-        rings.push(posts.opposers, posts.opposer_count, batch.post, only(bad & others, batch.viewer))
-        for ring in (users.liked, users.disliked):
-            rings.discard(ring, batch.viewer, only(undone, batch.post))
-        for ring in (posts.engagers, posts.opposers):
-            rings.discard(ring, batch.post, only(undone, batch.viewer))
+        rings.change(users.seen, users.seen_count, batch.viewer, batch.post, only(screen))
+        rings.change(users.liked, users.liked_count, batch.viewer, batch.post, only(good))
+        rings.change(users.disliked, users.disliked_count, batch.viewer, batch.post, only(bad))
+        rings.change(posts.engagers, posts.engager_count, batch.post, batch.viewer, only(good & others))
+        rings.change(posts.opposers, posts.opposer_count, batch.post, batch.viewer, only(bad & others))
+        authors = np.where(others, batch.author, NONE).astype(np.int32)
         affinity.add(
-            users.author_key, users.author_sum, users.author_ms, batch.viewer, only(others, batch.author),
+            users.author_key, users.author_sum, users.author_ms, batch.viewer, authors,
             batch.strength, batch.amount, batch.time_ms, affinity.HALF_LIFE_MS,
         )  # fmt: skip
         topics = np.where((batch.post != NONE)[:, None], posts.topics[batch.post], NONE).astype(np.int32)
@@ -356,12 +355,19 @@ class Fold:
 
     def _make_room(self) -> None:
         state = self.state
-        if state.posts.size > state.settings.max_posts:
+        while state.posts.size > state.settings.max_posts:
             mapping = state.drop_oldest_posts()
             if self.index is not None:
                 self.index.renumber(mapping)
-        if state.users.size > state.settings.max_users:
+        while state.users.size > state.settings.max_users:
             state.drop_idlest_users()
+            self._delete_orphans()
+
+    def _delete_orphans(self) -> None:
+        """A post whose author left goes too: nobody would know whose it is."""
+        posts = self.state.posts
+        orphaned = (posts.author[: posts.size] == NONE) & ~posts.deleted[: posts.size]
+        self._delete(np.flatnonzero(orphaned).astype(np.int32))
 
     def _terms(self, ids: Any, names: Sequence[str], width: int) -> Slots:
         return _padded([self.state.term(ids, name.casefold()) for name in names], width)
@@ -376,6 +382,7 @@ class _Batch:
     author: Slots
     kind: Array
     strength: tables.Floats
+    undo: tables.Flags
     amount: tables.Floats
     time_ms: tables.Int64s
 

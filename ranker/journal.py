@@ -44,8 +44,8 @@ def now_ms() -> int:
 class Journal:
     """A stream of entries.
 
-    Nothing is tried again here: an append whose answer was lost may have been written. Those who call know what
-    is safe to repeat.
+    Nothing is tried again here: an append whose answer was lost may have been written. Those who call know
+    what is safe to repeat.
     """
 
     def __init__(self, client: redis.Redis, stream: str = STREAM) -> None:
@@ -83,7 +83,12 @@ class Journal:
         except redis.RedisError as error:
             raise _unavailable(error) from error
         batches = answer.values() if isinstance(answer, dict) else [batch for _, batch in answer or []]
-        return [(position.decode(), fields[_FIELD]) for batch in batches for position, fields in _flat(batch)]
+        # An entry that is not ours has no such field: the fold sets it aside as it does any it can't read.
+        return [
+            (position.decode(), fields.get(_FIELD, b""))
+            for batch in batches
+            for position, fields in _flat(batch)
+        ]
 
     def records(self, after: str) -> Iterator[Record]:
         """All entries after a position, to the end as it is when reached."""
@@ -92,17 +97,23 @@ class Journal:
             after = batch[-1][0]
 
     def check_unbroken(self, after: str) -> None:
-        """Raise JournalError when entries after a position were trimmed away."""
+        """Raise JournalError when entries after a position may have been trimmed away.
+
+        `trim` leaves the entry of its position, so who has folded up to there finds it in the journal. Redis
+        before 7 does not count what was trimmed; there, nothing is found.
+        """
         try:
             facts = self._client.xinfo_stream(self._stream)
         except redis.ResponseError:  # no stream yet
             return
         except redis.RedisError as error:
             raise _unavailable(error) from error
-        trimmed = facts.get("max-deleted-entry-id", b"0-0").decode()
-        if order(trimmed) > order(after):
+        if facts.get("entries-added", facts["length"]) == facts["length"]:
+            return
+        first = (facts["first-entry"] or [facts["last-generated-id"]])[0].decode()
+        if order(first) > order(after):
             raise JournalError(
-                f"the journal was trimmed up to {trimmed}, and this server knows it only up to "
+                f"the journal was trimmed and now begins at {first}, and this server knows it only up to "
                 f"{after or 'nothing'}: restore the data folder's archive, or one from a backup"
             )
 

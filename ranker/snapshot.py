@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import structlog
 
+from ranker.archive import sync
 from ranker.errors import SnapshotError
 from ranker.journal import order
 from ranker.state import State
@@ -48,9 +49,11 @@ def save(content: Content, folder: Path) -> Path:
     temporary.mkdir(parents=True)
     hashes = {name: _write(temporary / f"{name}.npy", array) for name, array in content.arrays.items()}
     manifest = {"format": FORMAT, "facts": content.facts, "sha256": hashes}
-    _write_bytes(temporary / "manifest.json", json.dumps(manifest, indent=1).encode())
+    sealed = manifest | {"seal": _seal(manifest)}
+    _write_bytes(temporary / "manifest.json", json.dumps(sealed, indent=1).encode())
     shutil.rmtree(target, ignore_errors=True)
     temporary.rename(target)
+    sync(folder)
     for old in list(_newest_first(folder))[_KEEP:]:
         shutil.rmtree(old)
     return target
@@ -63,7 +66,9 @@ def restore(state: State, folder: Path) -> str:
     """
     for path in _newest_first(folder):
         try:
-            state.load(*_load(path, state.dimension))
+            arrays, facts = _load(path, state.dimension)
+            _check_forms(arrays, state)
+            state.load(arrays, facts)
         except SnapshotError as error:
             log.warning("snapshot_refused", path=str(path), reason=str(error))
         else:
@@ -84,14 +89,28 @@ def _newest_first(folder: Path) -> Iterator[Path]:
 def _load(path: Path, dimension: int) -> tuple[dict[str, Array], dict[str, int | str]]:
     try:
         manifest = json.loads((path / "manifest.json").read_bytes())
+        if manifest.pop("seal") != _seal(manifest):
+            raise SnapshotError("manifest.json does not have the hash that it says")
         if manifest["format"] != FORMAT:
             raise SnapshotError(f"it has format {manifest['format']}, this version reads {FORMAT}")
         if manifest["facts"]["dimension"] != dimension:
             raise SnapshotError(f"its vectors have {manifest['facts']['dimension']} numbers, not {dimension}")
         arrays = {name: _read(path / f"{name}.npy", digest) for name, digest in manifest["sha256"].items()}
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, EOFError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"it can't be read: {error}") from error
     return arrays, manifest["facts"]
+
+
+def _check_forms(arrays: dict[str, Array], state: State) -> None:
+    """Refuse arrays that this version does not hold, or holds in another form."""
+    ours = {name: (array.dtype, array.shape[1:]) for name, array in state.arrays()}
+    theirs = {name: (array.dtype, array.shape[1:]) for name, array in arrays.items()}
+    if strange := sorted({name for name, _ in ours.items() ^ theirs.items()}):
+        raise SnapshotError(f"this version of feedrank holds {', '.join(strange)} in another form")
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _write(path: Path, array: Array) -> str:

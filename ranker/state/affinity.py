@@ -32,25 +32,16 @@ def add(
     """Add events, one after the other; a row or key of NONE and an amount of 0 are passed over.
 
     keys: int32 (rows, width); sums: float32 (rows, width, 3); last_ms: int64 (rows, width); in place.
-    strengths: float32 (n,), 0 for an impression; the sign says for or against. A sum never falls below 0.
+    strengths: float32 (n,), 0 for an impression; the sign says for or against. A sum never falls below 0,
+    and what is taken back from a key that is not there changes nothing.
     """
     for i in range(len(rows)):
         row, key, t = rows[i], values[i], times_ms[i]
         if row < 0 or key < 0 or amounts[i] == 0:
             continue
-        place, least = -1, np.inf
-        for j in range(keys.shape[1]):
-            if keys[row, j] == key:
-                place = j
-                break
-            if keys[row, j] < 0:
-                kept = -1.0
-            else:
-                kept = (sums[row, j, 0] + sums[row, j, 1] + sums[row, j, 2]) * 2.0 ** (
-                    -max(t - last_ms[row, j], 0) / half_life_ms
-                )
-            if kept < least:
-                place, least = j, kept
+        place = _place(keys[row], sums[row], last_ms[row], key, t, half_life_ms)
+        if keys[row, place] != key and amounts[i] < 0:
+            continue
         if keys[row, place] != key:
             keys[row, place] = key
             sums[row, place, :] = 0
@@ -64,6 +55,30 @@ def add(
         size = 1.0 if which == 0 else abs(strengths[i])
         faded = amounts[i] * size * 2.0 ** (min(ahead, 0) / half_life_ms)
         sums[row, place, which] = np.float32(max(sums[row, place, which] + faded, 0.0))
+
+
+@numba.njit(cache=True, nogil=True)
+def _place(
+    keys: Slots,
+    sums: NDArray[np.float32],
+    last_ms: NDArray[np.int64],
+    key: int,
+    now_ms: int,
+    half_life_ms: float,
+) -> int:
+    """Where a row holds a key, else its first empty place, else that of the key with the least fading sum."""
+    place, least = -1, np.inf
+    for j in range(len(keys)):
+        if keys[j] == key:
+            return j
+        if keys[j] < 0:
+            kept = -1.0
+        else:
+            age = max(now_ms - last_ms[j], 0)
+            kept = (sums[j, 0] + sums[j, 1] + sums[j, 2]) * 2.0 ** (-age / half_life_ms)
+        if kept < least:
+            place, least = j, kept
+    return place
 
 
 def read(

@@ -18,6 +18,7 @@ memory report and comparison all follow from the declaration:
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -287,8 +288,7 @@ class Ids:
         """Take over what `arrays` gave."""
         raw = values.tobytes()
         ends = np.cumsum(lengths, dtype=np.int64).tolist()
-        starts = [0, *ends[:-1]]
-        return cls([raw[a:b].decode() for a, b in zip(starts, ends, strict=True)])
+        return cls([raw[start:end].decode() for start, end in pairwise([0, *ends])])
 
     @property
     def nbytes(self) -> int:

@@ -30,7 +30,7 @@ def settle(
 
     Returns float32 (n,): +1 counts; 0 changes nothing (a repeat of a lasting kind, an undo of what is not
     remembered); -1 takes back an earlier event, whose time replaces `times_ms[i]`. Events are the same when
-    viewer, kind, post and author are. Impressions always count and are not entered.
+    viewer, kind, post and author are. Impressions always count and are not entered; the kind 0 is nothing.
     """
     amounts = np.ones(len(viewers), np.float32)
     width = log_post.shape[1]
@@ -38,6 +38,9 @@ def settle(
         viewer = viewers[i]
         if kinds[i] == impression:
             amounts[i] = 0.0 if undo[i] else 1.0
+            continue
+        if kinds[i] == 0:
+            amounts[i] = 0.0
             continue
         found = -1
         if undo[i] or lasting[kinds[i]]:

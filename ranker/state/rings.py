@@ -11,31 +11,38 @@ from ranker.state.columns import NONE, Slots
 
 
 @numba.njit(cache=True, nogil=True)
-def push(ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots) -> None:
-    """Push values, one after the other; a row or value of NONE, and a value that is there, are passed over.
+def change(
+    ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots, amounts: NDArray[np.float32]
+) -> None:
+    """Push values whose amount is positive and take out those whose amount is negative, one after the other.
 
-    ring: int32 (rows, width), changed in place. count: int64 (rows,), how many were ever pushed.
+    ring: int32 (rows, width), changed in place. count: int64 (rows,), how many were ever pushed. A row or
+    value of NONE and an amount of 0 are passed over, and so is a push of a value that is there.
     """
     width = ring.shape[1]
     for i in range(len(rows)):
-        if rows[i] < 0 or values[i] < 0:
+        row = rows[i]
+        if row < 0 or values[i] < 0 or amounts[i] == 0:
             continue
-        held = False
-        for j in range(min(count[rows[i]], width)):
-            held = held or ring[rows[i], j] == values[i]
-        if not held:
-            ring[rows[i], count[rows[i]] % width] = values[i]
-            count[rows[i]] += 1
+        place = -1
+        for j in range(min(count[row], width)):
+            if ring[row, j] == values[i]:
+                place = j
+        if amounts[i] < 0 and place >= 0:
+            ring[row, place] = -1
+        elif amounts[i] > 0 and place < 0:
+            ring[row, count[row] % width] = values[i]
+            count[row] += 1
 
 
-@numba.njit(cache=True, nogil=True)
-def discard(ring: Slots, rows: Slots, values: Slots) -> None:
+def push(ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots) -> None:
+    """Push values, one after the other; what `change` passes over is passed over."""
+    change(ring, count, rows, values, np.ones(len(rows), np.float32))
+
+
+def discard(ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots) -> None:
     """Empty the places that hold the values."""
-    for i in range(len(rows)):
-        if rows[i] >= 0 and values[i] >= 0:
-            for j in range(ring.shape[1]):
-                if ring[rows[i], j] == values[i]:
-                    ring[rows[i], j] = -1
+    change(ring, count, rows, values, np.full(len(rows), -1, np.float32))
 
 
 def newest(ring: Slots, count: NDArray[np.int64], row: int, most: int | None = None) -> Slots:
