@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 import structlog
+from google.protobuf.message import DecodeError
 
-from ranker.errors import FeedrankError
+from ranker.errors import FeedrankError, InvalidArgument
 from ranker.metrics import Metrics
 
 log = structlog.get_logger()
@@ -16,7 +17,7 @@ log = structlog.get_logger()
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]  # generic only in its stubs
 
-Method = Callable[[Any, grpc.ServicerContext], Any] | None
+Method = Callable[[Any, grpc.ServicerContext], Any]
 
 
 class Edge(grpc.ServerInterceptor):
@@ -35,21 +36,16 @@ class Edge(grpc.ServerInterceptor):
         if handler is None or handler.response_streaming:
             return handler
         name = details.method.rpartition("/")[2]
+        # The request comes as bytes and is read within the wrapping: gRPC calls unreadable ones INTERNAL.
         if handler.request_streaming:
             return grpc.stream_unary_rpc_method_handler(
-                self._wrapped(name, handler.stream_unary),
-                handler.request_deserializer,
-                handler.response_serializer,
+                self._wrapped(name, _reading_stream(handler)), None, handler.response_serializer
             )
         return grpc.unary_unary_rpc_method_handler(
-            self._wrapped(name, handler.unary_unary),
-            handler.request_deserializer,
-            handler.response_serializer,
+            self._wrapped(name, _reading(handler)), None, handler.response_serializer
         )
 
-    def _wrapped(self, name: str, method: Method) -> Callable[[Any, grpc.ServicerContext], Any]:
-        assert method is not None
-
+    def _wrapped(self, name: str, method: Method) -> Method:
         def call(request: Any | Iterator[Any], context: grpc.ServicerContext) -> Any:
             began = time.perf_counter()
             code = "OK"
@@ -61,6 +57,9 @@ class Edge(grpc.ServerInterceptor):
                 if field := getattr(error, "field", ""):
                     trailers.append(("feedrank-field", field))
                 _abort(context, code, str(error), trailers)
+            except grpc.RpcError:  # from a stream of requests whose caller hung up
+                code = "CANCELLED"
+                raise
             except Exception:
                 code = "INTERNAL"
                 incident = uuid.uuid4().hex[:12]
@@ -75,6 +74,28 @@ class Edge(grpc.ServerInterceptor):
         self._metrics.requests.labels(name, code).inc()
         self._metrics.request_seconds.labels(name).observe(seconds)
         log.debug("call", method=name, code=code, ms=round(1000 * seconds, 2))
+
+
+def _reading(handler: "Handler") -> Method:
+    method = handler.unary_unary
+    assert method is not None
+    return lambda content, context: method(_message(handler, content), context)
+
+
+def _reading_stream(handler: "Handler") -> Method:
+    method = handler.stream_unary
+    assert method is not None
+    return lambda contents, context: method((_message(handler, one) for one in contents), context)
+
+
+def _message(handler: "Handler", content: bytes) -> Any:
+    assert handler.request_deserializer is not None
+    try:
+        return handler.request_deserializer(content)
+    except DecodeError as error:
+        raise InvalidArgument(
+            "", "the request can't be read: send the message that the contract describes"
+        ) from error
 
 
 def _abort(context: grpc.ServicerContext, code: str, message: str, trailers: list[tuple[str, str]]) -> None:
