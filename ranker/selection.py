@@ -41,7 +41,10 @@ class Selection(NamedTuple):
 
 
 def spread(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: int) -> Selection:
-    """Best first, spread over authors and contents. `new` marks what the cold-start place may draw from."""
+    """Best first, spread over authors and contents. `new` marks what the cold-start place may draw from.
+
+    A drawn post that says the same as one of the page is left out as any other.
+    """
     scores = np.nan_to_num(scores, nan=-np.inf)
     drawn = _draw(query, np.flatnonzero(new), places)
     open_scores = scores.copy()
@@ -53,7 +56,9 @@ def spread(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: 
     )
     final = applied(applied(scores[order], by_author), by_content)
     certain = Selection(order, final, by_author, by_content, np.ones(len(order)))
-    return certain if drawn is None else _with(certain, drawn, scores)
+    if drawn is None or (vectors[order] @ vectors[drawn.row] >= SAME).any():
+        return certain
+    return _with(certain, drawn, scores)
 
 
 def best_first(_query: Query, _posts: Candidates, scores: Doubles, _new: Mask, places: int) -> Selection:
