@@ -9,6 +9,7 @@ from prometheus_client.registry import Collector
 
 from ranker.pipeline import Trace
 
+_POSTS = (0, 10, 20, 50, 100, 200, 300, 400, 500, 600, 800, 1_000)
 _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -29,6 +30,9 @@ class Metrics:
         )
         self.removed = Counter(
             "feedrank_removed", "Posts that a filter took out.", ["filter"], registry=registry
+        )
+        self.scored = Histogram(
+            "feedrank_scored_posts", "Posts scored for an answer.", buckets=_POSTS, registry=registry
         )
         self.degraded = Counter(
             "feedrank_degraded", "What answers lacked.", ["stage", "reason"], registry=registry
@@ -51,6 +55,7 @@ class Metrics:
             self.candidates.labels(source).inc(found)
         for name, removed in trace.removed.items():
             self.removed.labels(name).inc(removed)
+        self.scored.observe(trace.scored)
         for stage, reason in trace.degraded:
             self.degraded.labels(stage, reason).inc()
 

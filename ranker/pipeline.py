@@ -62,6 +62,7 @@ class Trace:
     seconds: dict[str, float] = field(default_factory=dict)
     found: dict[str, int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
+    scored: int = 0
     degraded: list[tuple[str, str]] = field(default_factory=list)
 
     @contextmanager
@@ -179,6 +180,7 @@ class Pipeline:
 
     def score(self, query: Query, posts: Candidates, scorer: Scorer, trace: Trace) -> Scored:
         """The weighted sum of the heads, times the factors."""
+        trace.scored += len(posts)
         with trace.stage("features"):
             rows = features.compute(query, posts)
         with trace.stage("heads"):

@@ -74,7 +74,7 @@ class Query:
     communities: Slots
     chosen: types_pb2.Preferences
     languages: Slots
-    """Languages to show; empty for all."""
+    """Languages to show, those that some post is in; `chosen` says whether the viewer chose any."""
     muted_words: tuple[bytes, ...]
     """Folded, as Posts.folded is."""
     hidden_labels: Slots

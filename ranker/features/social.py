@@ -12,14 +12,16 @@ from ranker.state import NONE
 from ranker.state.columns import Slots
 
 _POSTS = 32
+_SHRINK_POSTS = 4.0
+"""So that one post does not speak as loudly as thirty."""
 
 
 def _values(query: Query, posts: Candidates) -> Sequence[Values]:
     engagers = posts.state.posts.engagers[posts.slot]
     engagers = np.where(engagers == query.viewer, NONE, engagers)
     known = np.maximum((engagers != NONE).sum(axis=1), 1).astype(np.float32)
-    like_minded = _met(engagers, _company(query, posts, query.liked))
-    others = _met(engagers, _company(query, posts, query.disliked))
+    like_minded = _met(engagers, _company(query, posts, query.liked), query.liked)
+    others = _met(engagers, _company(query, posts, query.disliked), query.disliked)
     return (
         among(engagers, query.follows).sum(axis=1),
         log(like_minded),
@@ -31,22 +33,24 @@ def _values(query: Query, posts: Candidates) -> Sequence[Values]:
     )
 
 
-def _company(query: Query, posts: Candidates, slots: Slots) -> tuple[Slots, NDArray[np.float32]]:
-    """Who engaged with some posts, sorted, and the share of the posts that each engaged with."""
+def _company(query: Query, posts: Candidates, slots: Slots) -> tuple[Slots, Slots]:
+    """Who engaged with some posts, sorted, and with how many of them each did."""
     met = posts.state.posts.engagers[slots[:_POSTS]]
     people, count = np.unique(met[(met != NONE) & (met != query.viewer)], return_counts=True)
-    return people, (count / max(len(slots[:_POSTS]), 1)).astype(np.float32)
+    return people, count.astype(np.int32)
 
 
-def _met(engagers: Slots, company: tuple[Slots, NDArray[np.float32]]) -> NDArray[np.float32]:
-    """The company's shares, summed over the engagers of each post; whole units are added in a fixed order."""
-    people, share = company
+def _met(engagers: Slots, company: tuple[Slots, Slots], slots: Slots) -> NDArray[np.float32]:
+    """The company's shares of the posts, shrunk, summed over the engagers of each post.
+
+    Whole numbers are summed and divided once, so that no order of additions shows.
+    """
+    people, count = company
     if not len(people):
         return np.zeros(len(engagers), np.float32)
     at = np.minimum(np.searchsorted(people, engagers), len(people) - 1)
-    met = np.where(people[at] == engagers, share[at], np.float32(0))
-    total: NDArray[np.float32] = np.add.reduce(np.ascontiguousarray(met.T), axis=0)
-    return total
+    met = np.where(people[at] == engagers, count[at], 0).sum(axis=1)
+    return np.asarray(met / (len(slots[:_POSTS]) + _SHRINK_POSTS), np.float32)
 
 
 GROUP = Group(

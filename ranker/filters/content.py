@@ -7,7 +7,7 @@ import numpy as np
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
-from ranker.candidates import Candidates, Mask, among, any_among
+from ranker.candidates import Candidates, Mask, any_among
 from ranker.query import Query
 from ranker.state import NONE
 from ranker.state.columns import Slots
@@ -47,15 +47,15 @@ def _mark_holders(
 
 def other_language(query: Query, posts: Candidates) -> Mask:
     """It is in a language that the viewer did not choose."""
-    if not len(query.languages):
-        return among(posts.language, query.languages)
+    if not query.chosen.languages:
+        return np.zeros(len(posts), np.bool_)
     shown = np.append(query.languages, np.int32(posts.state.language_ids.slot("und")))
     return ~np.isin(posts.language, shown)
 
 
 def other_community(query: Query, posts: Candidates) -> Mask:
     """It is not in the community asked for."""
-    elsewhere: Mask = posts.community != query.community
+    elsewhere: Mask = (posts.community != query.community) | (posts.community == NONE)
     return elsewhere
 
 

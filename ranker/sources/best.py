@@ -17,9 +17,9 @@ def newest_first(state: State, slots: Slots, limit: int) -> Found:
 def most(slots: Slots, scores: NDArray[np.float64], limit: int) -> Found:
     """The posts with the highest scores, best first; equal ones by slot, newest slot first."""
     if len(slots) > limit:
-        kept = np.argpartition(-scores, limit)[:limit]
+        kept = scores >= np.partition(scores, -limit)[-limit]
         slots, scores = slots[kept], scores[kept]
-    order = np.lexsort((-slots, -scores))
+    order = np.lexsort((-slots, -scores))[:limit]
     return Found(slots[order].astype(np.int32), scores[order].astype(np.float32))
 
 

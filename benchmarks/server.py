@@ -1,0 +1,94 @@
+"""A feedrank server in its own process, as its users start it, without the embedder."""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import grpc
+import psutil
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from prometheus_client.parser import text_string_to_metric_families
+
+_SERVE = "from ranker.cli import app; app()"
+_PATIENCE_S = 300.0
+
+Figures = dict[str, float]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A server that runs."""
+
+    address: str
+    metrics_address: str
+    process: subprocess.Popen[bytes]
+    start_s: float
+    """From the start of the process until it said SERVING."""
+
+    def metrics(self) -> Figures:
+        """All samples, by name and label value, such as "feedrank_stage_seconds_sum heads"."""
+        with urllib.request.urlopen(f"http://{self.metrics_address}/metrics") as answer:
+            families = text_string_to_metric_families(answer.read().decode())
+            return {
+                " ".join((sample.name, *sample.labels.values())): sample.value
+                for family in families
+                for sample in family.samples
+            }
+
+    @property
+    def resident_mb(self) -> float:
+        """Memory of the server's process; its Valkey is another."""
+        return float(psutil.Process(self.process.pid).memory_info().rss) / 2**20
+
+
+@contextmanager
+def running(data: Path) -> Iterator[Server]:
+    """A server on a data folder, from SERVING to its end."""
+    address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
+    options = ["--data", str(data), "--address", address, "--metrics", metrics, "--no-embedder"]
+    began = time.perf_counter()
+    with (data / "server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _SERVE, "serve", *options, "--log-level", "warning"],
+            stdout=log,
+            stderr=log,
+            env={**os.environ, "OMP_NUM_THREADS": "1"},
+        )
+    try:
+        _wait(address, process)
+        yield Server(address, metrics, process, time.perf_counter() - began)
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
+    """Until the health service says SERVING."""
+    end = time.monotonic() + _PATIENCE_S
+    while process.poll() is None and time.monotonic() < end:
+        # A channel that failed once waits before it tries again; a new one tries at once.
+        with grpc.insecure_channel(address) as channel:
+            try:
+                answer = health_pb2_grpc.HealthStub(channel).Check(
+                    health_pb2.HealthCheckRequest(), timeout=1.0
+                )
+            except grpc.RpcError:
+                time.sleep(0.02)
+            else:
+                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                    return
+    raise RuntimeError("the server did not come to SERVING: server.log in the data folder says why")
+
+
+def _free_port() -> int:
+    with socket.socket() as one:
+        one.bind(("127.0.0.1", 0))
+        port: int = one.getsockname()[1]
+        return port

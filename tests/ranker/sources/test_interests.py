@@ -1,0 +1,39 @@
+import pytest
+
+from ranker.sources import interests
+from tests.ranker.network import Town, toward
+
+
+@pytest.fixture
+def town() -> Town:
+    """Posts along three axes; Vera likes much of the first and some of the second."""
+    town = Town()
+    for axis in range(3):
+        for i in range(4):
+            town.post(f"{axis}{i}", vector=toward(axis, 7, i / 20))
+    town.did("vera", "like", "00", "01", "10")
+    return town
+
+
+def test_it_brings_what_is_near_to_each_interest_first(town: Town) -> None:
+    names = town.names(interests(town.query(), town.view, 8).slot)
+    assert {name[0] for name in names} == {"0", "1"}
+
+
+def test_every_interest_has_its_share(town: Town) -> None:
+    names = town.names(interests(town.query(), town.view, 4).slot)
+    assert {name[0] for name in names} == {"0", "1"}
+
+
+def test_the_scores_fall(town: Town) -> None:
+    scores = interests(town.query(), town.view, 8).score.tolist()
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_a_deleted_post_is_not_found(town: Town) -> None:
+    town.delete("00")
+    assert "00" not in town.names(interests(town.query(), town.view, 8).slot)
+
+
+def test_one_of_whom_nothing_is_known_gets_nothing(town: Town) -> None:
+    assert not len(interests(town.query("nobody"), town.view, 8).slot)
