@@ -22,8 +22,8 @@ __all__ = ["NONE", "State", "StateSettings"]
 class StateSettings(BaseModel, frozen=True, extra="forbid"):
     """How much is held."""
 
-    max_posts: int = Field(1_000_000, ge=1_000, description="Posts held; past it the oldest eighth leaves.")
-    max_users: int = Field(1_000_000, ge=1_000, description="Users held; past it the idlest eighth leaves.")
+    max_posts: int = Field(1_000_000, ge=16, description="Posts held; past it the oldest eighth leaves.")
+    max_users: int = Field(1_000_000, ge=16, description="Users held; past it the idlest eighth leaves.")
     max_terms: int = Field(1_000_000, ge=1_000, description="Different topics, labels, communities; each.")
 
 
