@@ -10,6 +10,8 @@ from typing import Any
 
 from feedrank.v1 import controls_pb2, ingest_pb2, types_pb2
 
+from ranker.text import fold
+
 MAX_BATCH = 1_000
 MAX_ID_BYTES = 256
 MAX_TEXT = 10_000
@@ -29,6 +31,7 @@ _AUTHOR_ONLY = frozenset(
         types_pb2.EVENT_KIND_PROFILE_CLICK,
     }
 )
+_RELATING = _AUTHOR_ONLY - {types_pb2.EVENT_KIND_PROFILE_CLICK}
 
 
 @dataclass(frozen=True)
@@ -187,6 +190,8 @@ def event(row: types_pb2.Event, now_ms: int, _dimension: int | None) -> Problems
     yield from known("kind", types_pb2.EventKind, row.kind, required=True)
     yield from identifier("post_id", row.post_id, required=row.kind not in _AUTHOR_ONLY)
     yield from identifier("author_id", row.author_id, required=row.kind in _AUTHOR_ONLY and not row.post_id)
+    if row.kind in _RELATING and row.viewer_id and row.author_id == row.viewer_id:
+        yield Problem("contradiction", "author_id", "author_id must not be the viewer")
     yield from identifier("request_id", row.request_id, required=False)
     yield from moment("time_ms", row.time_ms, now_ms)
     yield from known("surface", types_pb2.Surface, row.surface)
@@ -207,6 +212,10 @@ def preferences(row: controls_pb2.SetPreferencesRequest, _now_ms: int, _dimensio
         )
     chosen = row.preferences
     yield from words("preferences.muted_words", chosen.muted_words, 200, MAX_MUTED_WORD)
+    for i, word in enumerate(chosen.muted_words):
+        if not fold(word).strip():
+            field = f"preferences.muted_words[{i}]"
+            yield Problem("malformed", field, f"{field} has no letter or digit: only words can be muted")
     yield from languages("preferences.languages", chosen.languages)
     yield from known("preferences.ai_level", types_pb2.AiLevel, chosen.ai_level)
     yield from words("preferences.hidden_safety_labels", chosen.hidden_safety_labels, 64)

@@ -96,7 +96,7 @@ class Sessions:
             self._open.move_to_end(key)
         if _options(session.ask) != _options(ask):
             raise InvalidArgument(
-                "cursor", "belongs to another viewer, surface or option: start again without it"
+                "cursor", "cursor belongs to another viewer, surface or option: start again without it"
             )
         if place > len(session.ids):
             raise InvalidArgument("cursor", "cursor was not given by this service: start again without it")
