@@ -46,7 +46,7 @@ def spread(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: 
     A drawn post that says the same as one of the page is left out as any other.
     """
     scores = np.nan_to_num(scores, nan=-np.inf)
-    drawn = _draw(query, np.flatnonzero(new), places)
+    drawn = _draw(query, np.flatnonzero(new & (scores > -np.inf)), places)
     open_scores = scores.copy()
     if drawn is not None:
         open_scores[drawn.row] = -np.inf
