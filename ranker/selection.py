@@ -58,7 +58,7 @@ def spread(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: 
     certain = Selection(order, final, by_author, by_content, np.ones(len(order)))
     if drawn is None or (vectors[order] @ vectors[drawn.row] >= SAME).any():
         return certain
-    return _with(certain, drawn, scores)
+    return _with(certain, drawn, scores, places)
 
 
 def best_first(_query: Query, _posts: Candidates, scores: Doubles, _new: Mask, places: int) -> Selection:
@@ -96,11 +96,11 @@ def _draw(query: Query, rows: NDArray[np.int64], places: int) -> _Drawn | None:
     return _Drawn(int(rows[chosen]), 1.0 / len(rows))
 
 
-def _with(selection: Selection, drawn: _Drawn, scores: Doubles) -> Selection:
+def _with(selection: Selection, drawn: _Drawn, scores: Doubles, places: int) -> Selection:
     place = min(COLD_START_PLACE, len(selection.rows))
     values = (drawn.row, scores[drawn.row], 1.0, 1.0, drawn.propensity)
     return Selection(
-        *(np.insert(column, place, value) for column, value in zip(selection, values, strict=True))
+        *(np.insert(column, place, value)[:places] for column, value in zip(selection, values, strict=True))
     )
 
 

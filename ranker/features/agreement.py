@@ -1,11 +1,11 @@
 """How people reacted to the post who also reacted to what the viewer reacted to.
 
-Item-based collaborative filtering on the rings: for the post and each post that the viewer liked or disliked
-lately, the correlation of the reactions (+1 or -1) of those in both posts' rings, each reaction taken less its
-post's mean. The expected reaction is the mean of the viewer's own reactions, weighted by these correlations.
-Source: Sarwar et al., "Item-based collaborative filtering recommendation algorithms", WWW 2001, with the
-correlation shrunk by the number of people as in Bell and Koren, "Scalable collaborative filtering with jointly
-derived neighborhood interpolation weights", ICDM 2007.
+Item-based collaborative filtering on the rings. For the post and each post that the viewer liked or disliked
+lately: the correlation of the reactions (+1 or -1) of those in both posts' rings, each reaction taken less
+its post's mean. The expected reaction is the mean of the viewer's own reactions, each less its post's mean,
+weighted by these correlations. Source: Sarwar et al., "Item-based collaborative filtering recommendation
+algorithms", WWW 2001; a correlation is shrunk by the number of people as in Bell and Koren, "Scalable
+collaborative filtering with jointly derived neighborhood interpolation weights", ICDM 2007.
 """
 
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ def _values(query: Query, posts: Candidates) -> Sequence[Values]:
 def _mean(columns: Posts, slots: Slots) -> Floats:
     """Mean reaction to posts, -1 to 1; 0 where nobody reacted."""
     good, bad = columns.engager_count[slots], columns.opposer_count[slots]
-    return (good - bad) / np.maximum(good + bad, 1)
+    return np.asarray((good - bad) / np.maximum(good + bad, 1), np.float64)
 
 
 def _company(query: Query, columns: Posts) -> Company:
@@ -127,7 +127,7 @@ def _expected(
 
 @numba.njit(cache=True, nogil=True)
 def _meet(tally: Floats, ring: Slots, sign: int, company: Company, viewer: int) -> None:
-    """Enter those of a ring who reacted to the viewer's posts: people, both posts' reactions, the products."""
+    """Enter those of a ring who reacted to the viewer's posts: people, both reactions, their product."""
     for user in ring:
         if user < 0 or user == viewer:
             continue

@@ -1,0 +1,198 @@
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from ranker import factors, filters, heads, selection, sources
+from ranker.candidates import Candidates, Found, Mask, View
+from ranker.errors import FeedrankError
+from ranker.pipeline import Pipeline, Ranking, Source, Trace
+from ranker.prior import Prior
+from ranker.query import Ask, Query
+from ranker.surfaces import FOLLOWING_NEWEST, FOR_YOU, SURFACES, pipeline_of
+from tests.ranker.network import NOW, VIEWERS, Town, playground
+
+SMALL = Pipeline(
+    sources=(Source(sources.in_network, 50), Source(sources.fresh, 50)),
+    filters=(filters.deleted, filters.own_posts),
+    once=(filters.seen, filters.served),
+    factors=(factors.seen_before,),
+)
+
+
+def broken(_query: Query, _view: View, _limit: int) -> Found:
+    raise FeedrankError("the index is away")
+
+
+def faulty(_query: Query, _view: View, _limit: int) -> Found:
+    raise ZeroDivisionError
+
+
+class Ages:
+    """Scores a post by its slot; every third one not at all."""
+
+    version = "ages"
+
+    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+        found = np.tile(np.arange(len(rows), dtype=np.float64)[:, None], len(heads.HEADS))
+        found[::3] = np.nan
+        return found
+
+
+@pytest.fixture
+def town() -> Town:
+    town = Town()
+    for i in range(8):
+        town.post(f"p{i}", f"author{i}", age_h=i + 1, vector=np.eye(8)[i])
+    town.relate("vera", "follow", *(f"author{i}" for i in range(6)))
+    return town
+
+
+def rank(town: Town, pipeline: Pipeline, trace: Trace | None = None, **ask: object) -> Ranking:
+    return pipeline.rank(town.query(**ask), town.view, Prior(), 20, trace or Trace())
+
+
+def names(town: Town, ranking: Ranking) -> set[str]:
+    return set(town.names(ranking.scored.posts.slot))
+
+
+def test_a_ranking_has_each_post_once_best_first(town: Town) -> None:
+    ranking = rank(town, replace(SMALL, order=selection.best_first))
+    assert len(names(town, ranking)) == len(ranking.propensity) == 8
+    assert ranking.scored.score.tolist() == sorted(ranking.scored.score.tolist(), reverse=True)
+
+
+def test_a_source_that_fails_costs_its_candidates_only(town: Town) -> None:
+    trace = Trace()
+    ranking = rank(town, replace(SMALL, sources=(Source(broken, 9), *SMALL.sources)), trace)
+    assert len(names(town, ranking)) == 8
+    assert trace.degraded == [("broken", "failed")]
+    assert "broken" not in trace.found
+
+
+def test_the_order_of_the_bits_holds_when_a_source_fails(town: Town) -> None:
+    pipeline = replace(SMALL, sources=(Source(broken, 9), *SMALL.sources))
+    ranking = rank(town, pipeline)
+    sources_ = {pipeline.names[bit] for bit in ranking.scored.posts.first_source}
+    assert sources_ == {"in_network", "fresh"}
+
+
+def test_a_fault_in_a_source_is_not_hidden(town: Town) -> None:
+    with pytest.raises(ZeroDivisionError):
+        rank(town, replace(SMALL, sources=(Source(faulty, 9),)))
+
+
+def test_a_source_without_time_left_is_not_asked(town: Town) -> None:
+    trace = Trace(deadline=time.monotonic() - 1)
+    ranking = rank(town, SMALL, trace)
+    assert len(names(town, ranking)) == 0
+    assert trace.degraded == [("in_network", "late"), ("fresh", "late")]
+
+
+def test_what_was_met_before_is_left_out_while_the_page_fills(town: Town) -> None:
+    town.did("vera", "impression", "p0")
+    town.served("vera", "p1")
+    assert names(town, rank(town, SMALL, size=6)) == {f"p{i}" for i in range(2, 8)}
+
+
+def test_what_was_met_before_comes_back_behind_the_new_when_the_page_would_not_fill(town: Town) -> None:
+    town.did("vera", "impression", "p0")
+    ranking = rank(town, SMALL, size=8)
+    assert len(names(town, ranking)) == 8
+    assert town.names(ranking.scored.posts.slot)[-1] == "p0"
+    assert ranking.scored.multipliers["seen_before"][-1] < 1
+
+
+def test_a_filter_is_never_given_up_to_fill_the_page(town: Town) -> None:
+    town.delete("p0", "p1")
+    assert names(town, rank(town, SMALL, size=20)) == {f"p{i}" for i in range(2, 8)}
+
+
+def test_a_post_without_a_score_is_not_ranked(town: Town) -> None:
+    ranking = replace(SMALL, factors=()).rank(town.query(), town.view, Ages(), 20, Trace())
+    assert len(names(town, ranking)) == 5
+    assert np.isfinite(ranking.scored.score).all()
+
+
+def test_the_score_is_the_weighted_sum_times_the_factors(town: Town) -> None:
+    town.did("vera", "impression", "p0")
+    scored = SMALL.score(town.query(), town.candidates(), Prior(), Trace())
+    expected = scored.probabilities @ heads.WEIGHTS * scored.multipliers["seen_before"]
+    assert scored.score == pytest.approx(expected)
+
+
+def test_the_trace_tells_what_happened(town: Town) -> None:
+    trace = Trace()
+    town.delete("p7")
+    rank(town, SMALL, trace)
+    assert trace.found == {"in_network": 6, "fresh": 8}
+    assert trace.removed["deleted"] == 1
+    assert trace.scored == 7
+    stages = {"in_network", "fresh", "filters", "features", "heads", "factors", "selection"}
+    assert stages <= set(trace.seconds)
+    assert trace.degraded == []
+
+
+def test_removers_name_the_filters_that_take_a_post_out(town: Town) -> None:
+    town.delete("p3")
+    town.did("vera", "impression", "p3")
+    removers = SMALL.removers(town.query(), town.candidates(), town.state.post_ids.slot("p3"))
+    assert [name for name, _ in removers] == ["deleted", "seen"]
+    assert all(what.endswith(".") for _, what in removers)
+
+
+def test_an_empty_network_has_an_empty_timeline() -> None:
+    assert len(rank(Town(), FOR_YOU).propensity) == 0
+
+
+@pytest.mark.parametrize("surface", SURFACES)
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_every_surface_answers_everybody_and_changes_nothing(surface: int, viewer: str) -> None:
+    town = playground()
+    before = town.state.fingerprint()
+    ask = {"surface": surface, "community_id": town.state.community_ids.names[0], "near_id": "p000001"}
+    trace = Trace()
+    ranking = SURFACES[surface].rank(town.query(viewer, **ask), town.view, Prior(), 20, trace)
+    assert len(ranking.propensity) <= 20
+    assert trace.degraded == []
+    assert not town.state.posts.deleted[ranking.scored.posts.slot].any()
+    assert town.state.fingerprint() == before
+
+
+@pytest.mark.parametrize("viewer", VIEWERS)
+def test_for_you_has_a_full_page_for_everybody(viewer: str) -> None:
+    town = playground()
+    assert len(FOR_YOU.rank(town.query(viewer), town.view, Prior(), 20, Trace()).propensity) == 20
+
+
+def test_a_chronological_timeline_is_newest_first() -> None:
+    town = playground()
+    pipeline = pipeline_of(Ask(VIEWERS[0], NOW, chronological=True))
+    assert pipeline is FOLLOWING_NEWEST
+    ranking = pipeline.rank(town.query(VIEWERS[0]), town.view, Prior(), 20, Trace())
+    made = ranking.scored.posts.created_ms.tolist()
+    assert made == sorted(made, reverse=True)
+
+
+def test_a_source_brings_no_more_than_its_surface_allows() -> None:
+    town = playground()
+    trace = Trace()
+    FOR_YOU.rank(town.query(VIEWERS[0]), town.view, Prior(), 20, trace)
+    limits = {source.name: source.limit for source in FOR_YOU.sources}
+    assert all(count <= limits[name] for name, count in trace.found.items())
+
+
+def test_masks_are_as_long_as_the_candidates_they_are_given() -> None:
+    lengths: list[int] = []
+
+    def measured(_query: Query, posts: Candidates) -> Mask:
+        lengths.append(len(posts))
+        return np.arange(len(posts)) % 2 == 0
+
+    town = playground()
+    query = town.query(VIEWERS[0])
+    left = replace(SMALL, filters=(measured, measured), once=()).allowed(query, town.candidates(), Trace())
+    assert lengths == [town.state.posts.size, town.state.posts.size // 2]
+    assert len(left) == town.state.posts.size // 4
