@@ -1,0 +1,111 @@
+"""The Musts of learning on real people's data, and that an evaluation does not peek."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from feedrank.v1 import types_pb2 as t
+from typer.testing import CliRunner
+
+from training.commands import app
+from training.evaluate import Comparison, evaluate, polis
+from training.rows import Row
+
+DATA = Path(__file__).parents[3] / "shared" / "data"
+RANKLENS, TAXES = DATA / "ranklens", DATA / "polis_scoop" / "taxes"
+
+needs_ranklens = pytest.mark.skipif(
+    not RANKLENS.exists(), reason="RankLens is not at ../shared/data/ranklens"
+)
+needs_polis = pytest.mark.skipif(not TAXES.exists(), reason="Polis is not at ../shared/data/polis_scoop")
+
+
+@cache
+def on_ranklens() -> Comparison:
+    return evaluate("ranklens", RANKLENS, seeds=(1,))
+
+
+@cache
+def on_taxes() -> Comparison:
+    return evaluate("polis", TAXES, seeds=(1,))
+
+
+@needs_ranklens
+def test_on_ranklens_the_model_is_better_than_every_baseline() -> None:
+    comparison = on_ranklens()
+    assert comparison.model.value > 0.600
+    assert all(gain.value > 2 * gain.standard_error for gain in comparison.gains.values())
+
+
+@needs_ranklens
+def test_on_ranklens_the_item_click_rate_is_what_others_measured() -> None:
+    comparison = on_ranklens()
+    assert comparison.baselines["item_click_rate"].value == pytest.approx(0.592, abs=0.003)
+    assert comparison.baselines["shown_order"].value == pytest.approx(0.38, abs=0.003)
+    assert comparison.baselines["random"].value == pytest.approx(0.33, abs=0.012)
+
+
+@needs_polis
+def test_on_polis_the_model_is_better_than_the_item_agree_rate() -> None:
+    comparison = on_taxes()
+    gain = comparison.gains["item_agree_rate"]
+    assert gain.value > 0.012
+    assert gain.value > 2 * gain.standard_error
+
+
+@needs_polis
+def test_on_polis_the_item_agree_rate_is_what_others_measured() -> None:
+    rate = on_taxes().baselines["item_agree_rate"]
+    assert rate.value == pytest.approx(0.818, abs=0.004)
+    assert on_taxes().baselines["random"].value == pytest.approx(0.5, abs=0.03)
+
+
+def conversation(answers: np.random.Generator) -> list[Row]:
+    """250 people vote on 20 posts, by chance; small enough to fold in seconds."""
+    rows: list[Row] = [
+        t.Post(id=f"c/{i}", author_id=f"c/a{i}", created_ms=10**12, text="x", vector=[1, i + 1])
+        for i in range(20)
+    ]
+    for viewer in range(250):
+        for post in range(20):
+            fields: dict[str, Any] = {
+                "viewer_id": f"c/p{viewer}",
+                "post_id": f"c/{post}",
+                "time_ms": 10**12 + viewer * 20 + post,
+            }
+            rows.append(t.Event(kind=t.EVENT_KIND_IMPRESSION, **fields))
+            rows.extend([t.Event(kind=t.EVENT_KIND_LIKE, **fields)] * int(answers.random() < 0.5))
+    return rows
+
+
+def test_a_conversation_of_dice_is_not_distinguishable_from_chance() -> None:
+    rows: Sequence[Row] = conversation(np.random.default_rng(1))
+    comparison = polis(rows, seeds=(1,))
+    assert abs(comparison.model.value - 0.5) < 3 * comparison.model.standard_error
+    assert comparison.units > 200
+
+
+def test_a_wrong_argument_is_a_sentence_and_exit_2(tmp_path: Path) -> None:
+    for arguments in (["evaluate", "chess", "."], ["evaluate", "polis", str(tmp_path)], ["train"]):
+        result = CliRunner().invoke(app, arguments)
+        assert result.exit_code == 2
+        assert "Traceback" not in result.output
+
+
+def test_every_command_is_documented_with_an_example() -> None:
+    for command in app.registered_commands:
+        assert command.callback is not None
+        assert "Example: feedrank " in (command.callback.__doc__ or "")
+
+
+def test_the_document_names_the_figures_and_the_baselines() -> None:
+    document = polis(conversation(np.random.default_rng(2)), seeds=(1,)).document()
+    assert {"auc_per_viewer", "standard_error", "units", "seeds"} <= document.keys()
+    assert json.loads(json.dumps(document["baselines"]))["item_agree_rate"].keys() == {
+        "auc_per_viewer",
+        "standard_error",
+    }

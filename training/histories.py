@@ -1,0 +1,142 @@
+"""Histories: where the entries that training replays come from, oldest first.
+
+A live server's data folder holds its journal and archive; an imported data set is turned into entries that
+bear its own times.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from itertools import count
+from pathlib import Path
+
+from feedrank.journal.v1 import journal_pb2
+from feedrank.v1.controls_pb2 import SetPreferencesRequest
+from feedrank.v1.ingest_pb2 import DeletePostsRequest
+from feedrank.v1.types_pb2 import Event, Post
+
+from embeddings.encoder import Encoder, load_encoder
+from ranker import entries
+from ranker.archive import Archive, history
+from ranker.errors import NotFound
+from ranker.journal import Journal
+from ranker.state import State
+from ranker.valkey import EmbeddedValkey
+from training import importers
+from training.examples import Examples
+from training.replay import Record, Replay
+from training.rows import Row, timed
+
+_BATCH_ROWS = 1_000
+_BATCH_MS = 60_000
+
+
+def examples_of_data_folder(data: Path, journal_url: str = "") -> Examples:
+    """The examples of a server's data folder, whether the server runs or not.
+
+    What is younger than the longest horizon is left out. `journal_url`: where the server's journal is not in
+    the folder. Raises NotFound where there is no such folder.
+    """
+    if not (data / "journal").is_dir() and not journal_url:
+        raise NotFound(f"{data} holds no journal: name the data folder of a server, or its journal")
+    now_ms = time.time_ns() // 1_000_000
+    with _journal(data, journal_url) as journal:
+        archive = Archive(data / "archive")
+        replay = Replay(State(_dimension(_records(archive, journal))))
+        replay.run(_records(archive, journal))
+    return replay.examples(until_ms=now_ms)
+
+
+def examples_of_data_set(path: Path) -> Examples:
+    """The examples of a data set that an importer reads; it is taken as complete."""
+    rows = with_vectors(importers.read(path), load_encoder())
+    replay = Replay(State(dimension_of(rows)))
+    replay.run(of_rows(rows))
+    return replay.examples()
+
+
+def of_rows(rows: Iterable[Row]) -> Iterator[Record]:
+    """Rows in time order as entries: neighbours of one kind and one minute share one, timed by the last."""
+    number = count(1)
+    batch: list[Row] = []
+    begin = latest = 0
+    for time_ms, row in timed(rows):
+        full = len(batch) >= _BATCH_ROWS or time_ms - begin > _BATCH_MS
+        if batch and ((full and not _one_answer(batch[-1], row)) or not _batch_together(batch[-1], row)):
+            yield f"{next(number)}-0", _entry(batch, latest)
+            batch = []
+        begin = begin if batch else time_ms
+        batch.append(row)
+        latest = max(latest, time_ms)
+    if batch:
+        yield f"{next(number)}-0", _entry(batch, latest)
+
+
+def with_vectors(rows: Iterable[Row], encoder: Encoder) -> list[Row]:
+    """The same rows; posts with words and without a vector have been given one, in place."""
+    kept = list(rows)
+    posts = [row for row in kept if isinstance(row, Post) and not row.vector and _words(row).strip()]
+    for post, vector in zip(posts, encoder.encode([_words(post) for post in posts]), strict=True):
+        post.vector.extend(vector.tolist())
+    return kept
+
+
+def dimension_of(rows: Iterable[Row]) -> int:
+    """Numbers in a vector of these rows; 1 where none has one."""
+    return next((len(row.vector) for row in rows if isinstance(row, Post) and row.vector), 1)
+
+
+@contextmanager
+def _journal(data: Path, url: str) -> Iterator[Journal]:
+    """The journal of a data folder. A Valkey that runs there is left running, else one runs meanwhile."""
+    with ExitStack() as opening:
+        valkey = EmbeddedValkey(data / "journal")
+        journal = Journal.connect(url) if url else Journal.at_socket(valkey.socket)
+        opening.enter_context(closing(journal))
+        if not url and not journal.ping():
+            valkey.start()
+            opening.callback(valkey.stop)
+        yield journal
+
+
+def _records(archive: Archive, journal: Journal) -> Iterator[Record]:
+    for position, payload in history(archive, journal):
+        yield position, journal_pb2.Entry.FromString(payload)
+
+
+def _dimension(records: Iterable[Record]) -> int:
+    """Numbers in a post's vector, by the first that the history holds; 1 where it holds none."""
+    for _, entry in records:
+        if entry.vectors.post_ids:
+            return len(entry.vectors.float16) // 2 // len(entry.vectors.post_ids)
+        if found := next((len(post.vector) for post in entry.posts.posts if post.vector), 0):
+            return found
+    return 1
+
+
+def _batch_together(row: Row, other: Row) -> bool:
+    return type(row) is type(other) and not isinstance(row, SetPreferencesRequest)
+
+
+def _one_answer(row: Row, other: Row) -> bool:
+    """Whether both events belong to one answer, whose impressions are to be replayed at one moment."""
+    if not (isinstance(row, Event) and isinstance(other, Event)):
+        return False
+    return bool(row.request_id) and row.request_id == other.request_id
+
+
+def _entry(batch: Sequence[Row], time_ms: int) -> journal_pb2.Entry:
+    first = batch[0]
+    if isinstance(first, SetPreferencesRequest):
+        return entries.of_preferences(first, time_ms)
+    if isinstance(first, DeletePostsRequest):
+        deleted = [row for row in batch if isinstance(row, DeletePostsRequest)]
+        return entries.of_deletions([post_id for row in deleted for post_id in row.post_ids], time_ms)
+    return entries.OF[type(first).DESCRIPTOR.name](batch, time_ms)
+
+
+def _words(post: Post) -> str:
+    """What a post's vector is made from, as the fold puts it together."""
+    return "\n".join(
+        part for part in (post.text, *(t for m in post.media for t in (m.prompt, m.alt_text))) if part
+    )

@@ -1,0 +1,192 @@
+"""Replay: a history folded in time order, each impression's feature row written as it was then.
+
+The features come from the code that serves: the state, `query.build`, `features.compute`. They are taken
+before anything of the impression's own answer is folded, and before all that follows it in the history, so
+that no feature knows the future.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+import numpy as np
+from feedrank.journal.v1 import journal_pb2
+from feedrank.v1 import types_pb2
+from numpy.typing import NDArray
+
+from ranker import features, heads, query
+from ranker.candidates import Candidates
+from ranker.fold import Fold
+from ranker.query import Ask
+from ranker.state import NONE, State
+from ranker.state.columns import Ids
+from ranker.state.recent_ids import RecentIds
+from training.examples import NO_REQUEST, Examples, Impressions, Outcomes, labelled
+
+Record = tuple[str, journal_pb2.Entry]
+"""A position and an entry."""
+
+_IMPRESSION = types_pb2.EVENT_KIND_IMPRESSION
+_LONGEST_MS = max(head.horizon_ms for head in heads.HEADS)
+
+
+class _Event(NamedTuple):
+    """A row of the columns of journal_pb2.Events, in the order of the message's fields."""
+
+    event_id: str
+    viewer_id: str
+    post_id: str
+    author_id: str
+    kind: int
+    time_ms: int
+    dwell_ms: int
+    undo: bool
+    request_id: str
+    position: int
+    surface: int
+
+
+_COLUMNS = [column.name for column in journal_pb2.Events.DESCRIPTOR.fields]
+
+
+@dataclass
+class _Columns:
+    """Rows that grow; arrays in the end."""
+
+    parts: dict[str, list[Any]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, **values: Any) -> None:
+        for name, value in values.items():
+            self.parts[name].append(value)
+
+    def array(self, name: str, dtype: Any) -> NDArray[Any]:
+        return np.array(self.parts[name], dtype)
+
+
+class Replay:
+    """A state that a history is folded into, and the impressions met on the way.
+
+    An impression of a post that is not known is left out, and so is one that the history tells of only
+    after what the viewer did with the post: its features would know.
+    """
+
+    def __init__(self, state: State) -> None:
+        self.state = state
+        self.fold = Fold(state)
+        self.viewer_ids, self.post_ids, self.request_ids = Ids(), Ids(), Ids()
+        """What the numbers in the examples stand for."""
+        self._seen_ids = RecentIds()
+        self._rows: list[NDArray[np.float32]] = []
+        self._shown = _Columns()
+        self._done = _Columns()
+        self._groups = 0
+
+    def run(self, history: Iterable[Record]) -> None:
+        """Fold a history, or the next part of one."""
+        for position, entry in history:
+            if entry.WhichOneof("change") == "events":
+                self._events(position, entry)
+            else:
+                self.fold.apply(position, entry)
+
+    def rows(self, ask: Ask, post_ids: Iterable[str]) -> NDArray[np.float32]:
+        """The feature rows of known posts for a viewer, as the state is now: float32 (n, features)."""
+        return self._features(ask, self.state.post_ids.slots(list(post_ids)))
+
+    def examples(self, until_ms: int | None = None) -> Examples:
+        """The impressions with what followed.
+
+        `until_ms`: the moment the history was read, when more may follow: impressions whose longest
+        horizon has not passed by then are left out.
+        """
+        examples = labelled(self._impressions(), self._outcomes())
+        return examples if until_ms is None else examples[examples.time_ms + _LONGEST_MS <= until_ms]
+
+    def _events(self, position: str, entry: journal_pb2.Entry) -> None:
+        events = [
+            _Event(*row) for row in zip(*(getattr(entry.events, name) for name in _COLUMNS), strict=True)
+        ]
+        new = self._seen_ids.admit(entry.events.event_ids)
+        groups = _groups([event if fresh else None for event, fresh in zip(events, new, strict=True)])
+        for event, fresh in zip(events, new, strict=True):
+            if fresh and event.kind != _IMPRESSION and event.post_id:
+                self._note(event, min(event.time_ms, entry.time_ms))
+        cuts = [0, *(start for start in groups if start), len(events)]
+        for start, end in pairwise(cuts):
+            if start in groups:
+                self._show([events[row] for row in groups[start]])
+            self.fold.apply(position, _part(entry, start, end))
+
+    def _show(self, group: list[_Event]) -> None:
+        """Write the feature rows of posts that one viewer saw together."""
+        first = group[0]
+        ask = Ask(first.viewer_id, first.time_ms, first.surface or types_pb2.SURFACE_FOR_YOU)
+        slots = self.state.post_ids.slots([event.post_id for event in group])
+        kept = np.flatnonzero((slots != NONE) & ~np.isin(slots, self._acted_on(ask)))
+        if not len(kept):
+            return
+        self._rows.append(self._features(ask, slots[kept]))
+        for row in kept.tolist():
+            self._shown.add(group=self._groups, time_ms=group[row].time_ms, **self._numbers(group[row]))
+        self._groups += 1
+
+    def _acted_on(self, ask: Ask) -> NDArray[np.int32]:
+        """Posts that the state knows the viewer to have acted on after the moment."""
+        users, viewer = self.state.users, self.state.user_ids.slot(ask.viewer_id)
+        later = users.event_ms[viewer] > ask.now_ms
+        posts: NDArray[np.int32] = users.event_post[viewer][later & (viewer != NONE)]
+        return posts
+
+    def _features(self, ask: Ask, slots: NDArray[np.int32]) -> NDArray[np.float32]:
+        return features.compute(query.build(self.state, ask), Candidates.of(self.state, slots))
+
+    def _note(self, event: _Event, time_ms: int) -> None:
+        what = {"kind": event.kind, "dwell_ms": event.dwell_ms, "undo": event.undo}
+        self._done.add(time_ms=time_ms, **what, **self._numbers(event))
+
+    def _numbers(self, event: _Event) -> dict[str, int]:
+        request = _number(self.request_ids, event.request_id) if event.request_id else NO_REQUEST
+        viewer, post = _number(self.viewer_ids, event.viewer_id), _number(self.post_ids, event.post_id)
+        return {"viewer": viewer, "post": post, "request": request}
+
+    def _impressions(self) -> Impressions:
+        names = ("viewer", "post", "request", "group")
+        return Impressions(
+            features=np.concatenate([np.zeros((0, len(features.NAMES)), np.float32), *self._rows]),
+            **{name: self._shown.array(name, np.int32) for name in names},
+            time_ms=self._shown.array("time_ms", np.int64),
+        )
+
+    def _outcomes(self) -> Outcomes:
+        return Outcomes(
+            **{name: self._done.array(name, np.int32) for name in ("viewer", "post", "request")},
+            **{name: self._done.array(name, np.int64) for name in ("time_ms", "dwell_ms")},
+            kind=self._done.array("kind", np.int8),
+            undo=self._done.array("undo", np.bool_),
+        )
+
+
+def _groups(events: list[_Event | None]) -> dict[int, list[int]]:
+    """Rows of impressions that were shown together, by the row of the first.
+
+    Together is: in one answer, or, where no answer is named, at one time. None is passed over.
+    """
+    together: dict[tuple[str, str | int], list[int]] = defaultdict(list)
+    for row, event in enumerate(events):
+        if event is not None and event.kind == _IMPRESSION and not event.undo and event.post_id:
+            together[event.viewer_id, event.request_id or event.time_ms].append(row)
+    return {rows[0]: rows for rows in together.values()}
+
+
+def _part(entry: journal_pb2.Entry, start: int, end: int) -> journal_pb2.Entry:
+    if end - start == len(entry.events.kinds):
+        return entry
+    columns = {name: getattr(entry.events, name)[start:end] for name in _COLUMNS}
+    return journal_pb2.Entry(time_ms=entry.time_ms, events=journal_pb2.Events(**columns))
+
+
+def _number(ids: Ids, name: str) -> int:
+    number = ids.slot(name)
+    return ids.add(name) if number == NONE else number
