@@ -16,7 +16,7 @@ from google.protobuf.json_format import MessageToDict
 from rich.console import Console
 from rich.table import Table
 
-from ranker.errors import FeedrankError
+from ranker.errors import FeedrankError, InvalidArgument, NotFound, SettingsError
 
 app = typer.Typer(
     name="feedrank",
@@ -151,7 +151,8 @@ def main() -> None:
         app()
     except (FeedrankError, feedrank.Error) as error:
         print(f"feedrank: {error}", file=sys.stderr)  # noqa: T201
-        sys.exit(2 if isinstance(error, feedrank.InvalidArgument) else 1)
+        wrong = isinstance(error, feedrank.InvalidArgument | InvalidArgument | NotFound | SettingsError)
+        sys.exit(2 if wrong else 1)
 
 
 def _given(**options: Any) -> dict[str, Any]:

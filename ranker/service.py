@@ -68,7 +68,6 @@ class Service:
 
     def _start(self, opening: ExitStack) -> None:
         settings, data = self.settings, self.settings.data
-        data.mkdir(parents=True, exist_ok=True)
         opening.enter_context(_locked(data))
         self.journal = opening.enter_context(open_journal(settings))
         fold = Fold(self.state, self.slices)
@@ -139,7 +138,13 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
 
 def _locked(data: Path) -> IO[str]:
     """Hold the data folder: two servers on one folder would write each other's files."""
-    file = (data / "lock").open("w")
+    try:
+        data.mkdir(parents=True, exist_ok=True)
+        file = (data / "lock").open("w")
+    except OSError as error:
+        raise SettingsError(
+            f"the data folder {data} can't be written ({error.strerror}): choose another with --data"
+        ) from error
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

@@ -4,6 +4,8 @@ From, in this order of strength: the command line, the environment (`FEEDRANK_EM
 (`feedrank.toml`, or `--config`), the defaults. An unknown key is an error.
 """
 
+import os
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from ranker.upkeep import UpkeepSettings
 from ranker.vectorizer import EmbedderSettings
 
 DEFAULT_FILE = Path("feedrank.toml")
+PREFIX = "FEEDRANK_"
+_OF_THE_CLIENT = "address"
+"""FEEDRANK_ADDRESS says where the commands find a server; it is no setting of the server."""
 
 
 class ServerSettings(BaseModel, frozen=True, extra="forbid"):
@@ -44,7 +49,7 @@ class Settings(BaseSettings):
     """Everything that can be set."""
 
     model_config = SettingsConfigDict(
-        env_prefix="FEEDRANK_", env_nested_delimiter="__", extra="forbid", frozen=True
+        env_prefix=PREFIX, env_nested_delimiter="__", extra="forbid", frozen=True
     )
 
     data: Path = Field(Path("feedrank-data"), description="The data folder.")
@@ -77,6 +82,7 @@ def load(config: Path | None, **overrides: Any) -> Settings:
     if config is not None and not config.is_file():
         raise SettingsError(f"there is no file {config}: name one, or leave out --config")
     file = config or DEFAULT_FILE
+    _refuse_unknown_variables()
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(toml_file=file)
@@ -85,8 +91,19 @@ def load(config: Path | None, **overrides: Any) -> Settings:
         return FromFile(**overrides)
     except ValidationError as error:
         raise SettingsError(_sentence(error)) from error
-    except ValueError as error:
+    except tomllib.TOMLDecodeError as error:
         raise SettingsError(f"{file} is not TOML: {error}") from error
+    except ValueError as error:
+        raise SettingsError(f"{error}: set its parts one by one, such as {PREFIX}SERVER__ADDRESS") from error
+
+
+def _refuse_unknown_variables() -> None:
+    """Pydantic names an unknown key of a part, but passes over an unknown part."""
+    for variable in sorted(os.environ):
+        part = variable.upper().removeprefix(PREFIX).partition("__")[0].lower()
+        ours = variable.upper().startswith(PREFIX) and part != _OF_THE_CLIENT
+        if ours and part not in Settings.model_fields:
+            raise SettingsError(f"there is no setting {part} ({variable}): `feedrank config` lists them all")
 
 
 def described(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, str, str]]:

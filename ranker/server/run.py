@@ -126,4 +126,9 @@ def _serve_metrics(address: str, metrics: Metrics, service: Service) -> None:
     )
     if address:
         host, _, port = address.rpartition(":")
-        start_http_server(int(port), host or "127.0.0.1", registry=metrics.registry)
+        try:
+            start_http_server(int(port), host or "127.0.0.1", registry=metrics.registry)
+        except (OSError, OverflowError, ValueError) as error:
+            raise SettingsError(
+                f"metrics can't be served at {address} ({error}): choose host:port with --metrics"
+            ) from error
