@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
@@ -62,6 +63,7 @@ class EmbeddedValkey:
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
             if not self._alive() or time.monotonic() > deadline:
+                self._reap()
                 raise JournalUnavailable(f"Valkey did not start: read {self.folder / 'valkey.log'}")
             time.sleep(0.01)
         self._watch.start()
@@ -79,8 +81,7 @@ class EmbeddedValkey:
         deadline = time.monotonic() + _STOP_TIMEOUT_S
         while self._alive() and time.monotonic() < deadline:
             time.sleep(0.005)
-        if self._process is not None and not self._alive():
-            self._process.wait()
+        self._reap()
 
     def _keep_alive(self) -> None:
         pause_s = _LOOK_S
@@ -101,8 +102,7 @@ class EmbeddedValkey:
         with self._lock_file() as lock, (self.folder / "valkey.log").open("ab") as output:
             if _locked(lock):
                 return
-            if self._process is not None:
-                self._process.wait()
+            self._reap()
             self._process = subprocess.Popen(
                 self._command(),
                 stdout=output,
@@ -110,6 +110,12 @@ class EmbeddedValkey:
                 start_new_session=True,
                 pass_fds=[lock.fileno()],
             )
+
+    def _reap(self) -> None:
+        """Take the exit code of one that ended: it is a zombie until then."""
+        if self._process is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(1)
 
     def _alive(self) -> bool:
         with self._lock_file() as lock:

@@ -41,14 +41,6 @@ LENGTH = st.integers(0, 60)
 CAPS = st.sampled_from([FEW, MANY])
 
 
-@pytest.fixture(scope="module")
-def valkey(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedValkey]:
-    server = EmbeddedValkey(tmp_path_factory.mktemp("valkey"))
-    server.start()
-    yield server
-    server.stop()
-
-
 @settings(max_examples=60, deadline=None)
 @given(SEED, LENGTH, CAPS)
 def test_a_second_fold_of_a_history_comes_to_the_same_state(

@@ -1,0 +1,119 @@
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from feedrank.v1 import types_pb2
+from structlog.testing import capture_logs
+
+from ranker import entries
+from ranker.fold import Fold
+from ranker.follower import Follower
+from ranker.journal import Entry, Journal
+from ranker.state import State
+from ranker.writer import Writer
+
+NOW = 1_795_305_600_000
+
+
+@pytest.fixture
+def follower(journal: Journal) -> Iterator[Follower]:
+    """A follower that was started on an empty journal."""
+    follower = Follower(journal, Fold(State(4)))
+    follower.start()
+    yield follower
+    follower.stop()
+
+
+def user(name: str) -> Entry:
+    return entries.of_users([types_pb2.User(id=name)], NOW)
+
+
+def test_a_written_entry_is_folded_when_the_write_says_it_is_visible(
+    journal: Journal, follower: Follower
+) -> None:
+    position, visible = Writer(journal, follower).write(user("ana"))
+    assert visible
+    assert follower.fold.state.position == position
+    assert follower.fold.state.user_ids.names == ["ana"]
+
+
+def test_waiting_for_what_is_not_written_ends(follower: Follower) -> None:
+    began = time.monotonic()
+    assert not follower.wait_for("99999999999999-0", 0.1)
+    assert time.monotonic() - began < 2
+
+
+def test_those_who_wait_are_told_at_once(journal: Journal, follower: Follower) -> None:
+    writer = Writer(journal, follower)
+    writer.write(user("first"))
+    began = time.monotonic()
+    for i in range(20):
+        writer.write(user(f"u{i}"))
+    assert (time.monotonic() - began) / 20 < 0.1
+
+
+def test_what_was_written_before_the_start_is_folded_too(journal: Journal) -> None:
+    position = [journal.append(user(f"u{i}")) for i in range(600)][-1]
+    follower = Follower(journal, Fold(State(4)))
+    follower.start()
+    assert follower.wait_for(position, 10)
+    follower.stop()
+    assert follower.fold.state.users.size == 600
+
+
+def test_an_entry_that_can_not_be_folded_is_set_aside_and_blocks_nothing(
+    journal: Journal, follower: Follower
+) -> None:
+    with capture_logs() as logged:
+        poison = journal.append(Entry(time_ms=NOW))
+        assert follower.wait_for(journal.append(user("ana")), 5)
+    assert follower.fold.state.user_ids.names == ["ana"]
+    assert follower.poison_count == 1
+    assert [position for position, _ in follower.poison] == [poison]
+    assert [line["event"] for line in logged] == ["poison_entry"]
+
+
+def test_a_follower_goes_on_where_its_state_is(journal: Journal) -> None:
+    state = State(4)
+    for name in ("ana", "bea"):
+        follower = Follower(journal, Fold(state))
+        follower.start()
+        assert follower.wait_for(journal.append(user(name)), 5)
+        follower.stop()
+    assert state.user_ids.names == ["ana", "bea"]
+
+
+def test_lag_counts_what_is_not_folded(journal: Journal) -> None:
+    follower = Follower(journal, Fold(State(4)))
+    records = [(journal.append(user(f"u{i}")), user(f"u{i}").SerializeToString()) for i in range(5)]
+    assert follower.lag() == 5
+    follower.apply(records[0])
+    assert follower.lag() == 4
+
+
+def test_lag_is_unknown_when_the_journal_does_not_answer() -> None:
+    assert Follower(Journal.connect("unix:///nowhere"), Fold(State(4))).lag() == -1
+
+
+def test_a_job_runs_in_the_folds_thread(follower: Follower) -> None:
+    ran: list[str] = []
+    done = threading.Event()
+
+    def job() -> None:
+        ran.append(threading.current_thread().name)
+        done.set()
+
+    follower.between_entries(job)
+    assert done.wait(5)
+    assert ran == ["fold"]
+
+
+def test_a_lost_journal_is_noticed_and_said_once() -> None:
+    follower = Follower(Journal.connect("unix:///nowhere"), Fold(State(4)))
+    with capture_logs() as logged:
+        follower.start()
+        time.sleep(0.5)
+        follower.stop()
+    assert not follower.connected
+    assert [line["event"] for line in logged] == ["journal_lost"]

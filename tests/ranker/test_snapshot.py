@@ -1,0 +1,143 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from structlog.testing import capture_logs
+
+from ranker import snapshot
+from ranker.snapshot import Content
+from ranker.state import State
+from tests.ranker.histories import DIMENSION, Ear, records
+
+LIFE = records(seed=3, count=60)
+
+
+def written(folder: Path, count: int) -> State:
+    """The state after so many records, saved."""
+    state = Ear().hear(LIFE[:count]).state
+    snapshot.save(Content.of(state), folder)
+    return state
+
+
+def restored(folder: Path) -> State:
+    state = State(DIMENSION)
+    snapshot.restore(state, folder)
+    return state
+
+
+@pytest.mark.parametrize("count", [0, 1, 60])
+def test_a_snapshot_restores_every_bit(tmp_path: Path, count: int) -> None:
+    saved = written(tmp_path, count)
+    assert restored(tmp_path).fingerprint() == saved.fingerprint()
+
+
+def test_without_a_snapshot_a_state_stays_empty(tmp_path: Path) -> None:
+    assert restored(tmp_path).fingerprint() == State(DIMENSION).fingerprint()
+    assert snapshot.latest(tmp_path) == ""
+
+
+def test_the_newest_two_are_kept(tmp_path: Path) -> None:
+    for count in (9, 10, 11):
+        written(tmp_path, count)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["10-0", "11-0"]
+    assert snapshot.latest(tmp_path) == restored(tmp_path).position == "11-0"
+
+
+def test_a_snapshot_is_not_changed_by_what_is_folded_later(tmp_path: Path) -> None:
+    ear = Ear().hear(LIFE[:30])
+    content, before = Content.of(ear.state), ear.state.fingerprint()
+    ear.hear(LIFE[30:])
+    snapshot.save(content, tmp_path)
+    assert restored(tmp_path).fingerprint() == before
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    """A folder with two snapshots, and the fingerprint of the older one. What a test damages, it repairs."""
+    folder = tmp_path_factory.mktemp("two")
+    older = written(folder, 40).fingerprint()
+    written(folder, 60)
+    return folder, older
+
+
+def accepted(folder: Path, path: Path, damaged: bytes) -> State:
+    """What is restored when a file's content is replaced for the moment."""
+    whole = path.read_bytes()
+    path.write_bytes(damaged)
+    try:
+        with capture_logs():
+            return restored(folder)
+    finally:
+        path.write_bytes(whole)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_a_torn_file_gives_way_to_the_snapshot_before(two: tuple[Path, str], data: st.DataObject) -> None:
+    folder, older = two
+    path = data.draw(st.sampled_from(sorted((folder / "60-0").iterdir())))
+    size = data.draw(st.integers(0, path.stat().st_size - 1))
+    assert accepted(folder, path, path.read_bytes()[:size]).fingerprint() == older
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.data())
+def test_a_changed_byte_is_found_or_changes_nothing(two: tuple[Path, str], data: st.DataObject) -> None:
+    folder, older = two
+    path = data.draw(st.sampled_from(sorted((folder / "60-0").iterdir())))
+    whole = path.read_bytes()
+    at = data.draw(st.integers(0, len(whole) - 1))
+    flipped = bytes([whole[at] ^ data.draw(st.integers(1, 255))])
+    state = accepted(folder, path, whole[:at] + flipped + whole[at + 1 :])
+    assert state.fingerprint() in (older, Ear().hear(LIFE).state.fingerprint())
+
+
+def test_a_lost_file_gives_way_to_the_snapshot_before(tmp_path: Path) -> None:
+    older = written(tmp_path, 40).fingerprint()
+    written(tmp_path, 60)
+    (tmp_path / "60-0" / "post.author.npy").unlink()
+    assert restored(tmp_path).fingerprint() == older
+
+
+def test_when_no_snapshot_is_sound_a_state_stays_empty(tmp_path: Path) -> None:
+    written(tmp_path, 60)
+    (tmp_path / "60-0" / "post.author.npy").write_bytes(b"")
+    with capture_logs() as logged:
+        assert restored(tmp_path).fingerprint() == State(DIMENSION).fingerprint()
+    assert [line["event"] for line in logged] == ["snapshot_refused"]
+
+
+@pytest.mark.parametrize("torn", ["60-0.tmp", "60-0"])
+def test_a_snapshot_that_was_not_finished_is_passed_over(tmp_path: Path, torn: str) -> None:
+    older = written(tmp_path, 40).fingerprint()
+    (tmp_path / torn).mkdir()
+    (tmp_path / torn / "post.author.npy").write_bytes(b"half")
+    assert restored(tmp_path).fingerprint() == older
+    assert snapshot.latest(tmp_path) == "40-0"
+
+
+def test_a_snapshot_with_columns_of_another_version_is_refused_by_their_names(tmp_path: Path) -> None:
+    content = Content.of(Ear().hear(LIFE).state)
+    content.arrays["post.colour"] = content.arrays.pop("post.author")
+    content.arrays["user.seen"] = content.arrays["user.seen"][:, :7]
+    snapshot.save(content, tmp_path)
+    with capture_logs() as logged:
+        assert restored(tmp_path).position == ""
+    assert "post.author, post.colour, user.seen" in logged[0]["reason"]
+
+
+def test_vectors_of_another_length_are_refused(tmp_path: Path) -> None:
+    written(tmp_path, 60)
+    other = State(DIMENSION + 4)
+    with capture_logs() as logged:
+        assert snapshot.restore(other, tmp_path) == ""
+    assert "4 numbers, not 8" in logged[0]["reason"]
+
+
+def test_a_manifest_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, 60)
+    monkeypatch.setattr(snapshot, "FORMAT", 2)
+    with capture_logs() as logged:
+        assert restored(tmp_path).position == ""
+    assert "format 1, this version reads 2" in logged[0]["reason"]

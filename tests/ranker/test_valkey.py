@@ -1,0 +1,114 @@
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+
+import psutil
+import pytest
+
+from ranker.errors import JournalUnavailable
+from ranker.journal import Entry, Journal
+from ranker.valkey import EmbeddedValkey
+from tests.live import within
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
+    """A server that a test may kill."""
+    server = EmbeddedValkey(tmp_path / "journal")
+    server.start()
+    yield server
+    server.stop()
+
+
+def servers(folder: Path) -> list[int]:
+    """The process ids of Valkey servers that work in a folder."""
+    found = []
+    for process in psutil.process_iter(["cwd", "exe"]):
+        program = Path(process.info["exe"] or "").name
+        if process.info["cwd"] == str(folder) and ("valkey" in program or "redis" in program):
+            found.append(process.pid)
+    return found
+
+
+def kill(folder: Path) -> None:
+    for pid in servers(folder):
+        os.kill(pid, signal.SIGKILL)
+
+
+def test_a_started_server_answers_and_a_stopped_one_is_gone(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path)
+    server.start()
+    with closing(Journal.at_socket(server.socket)) as journal:
+        assert journal.ping()
+    assert len(servers(tmp_path)) == 1
+    server.stop()
+    assert servers(tmp_path) == []
+
+
+def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:
+    for turn in range(3):
+        server = EmbeddedValkey(tmp_path)
+        server.start()
+        journal = Journal.at_socket(server.socket)
+        assert len(list(journal.records(""))) == turn
+        journal.append(Entry(time_ms=turn))
+        journal.close()
+        server.stop()
+
+
+def test_nobody_else_may_connect(own: EmbeddedValkey) -> None:
+    assert own.socket.stat().st_mode & 0o077 == 0
+
+
+def test_a_server_that_a_crash_left_running_is_taken_over(tmp_path: Path) -> None:
+    crash = (
+        "import os, sys, pathlib; from ranker.valkey import EmbeddedValkey; "
+        "EmbeddedValkey(pathlib.Path(sys.argv[1])).start(); os._exit(1)"
+    )
+    subprocess.run([sys.executable, "-c", crash, str(tmp_path)], check=False)
+    left = servers(tmp_path)
+    server = EmbeddedValkey(tmp_path)
+    server.start()
+    assert servers(tmp_path) == left != []
+    server.stop()
+    assert servers(tmp_path) == []
+
+
+def test_a_server_that_hangs_is_not_joined_by_a_second_one(
+    own: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two on one append-only file would destroy it."""
+    monkeypatch.setattr("ranker.valkey._START_TIMEOUT_S", 0.5)
+    (pid,) = servers(own.folder)
+    os.kill(pid, signal.SIGSTOP)
+    with pytest.raises(JournalUnavailable):
+        EmbeddedValkey(own.folder).start()
+    assert servers(own.folder) == [pid]
+    os.kill(pid, signal.SIGCONT)
+
+
+def test_a_killed_server_comes_back_with_all_that_was_acknowledged(own: EmbeddedValkey) -> None:
+    journal = Journal.at_socket(own.socket)
+    positions = [journal.append(Entry(time_ms=i)) for i in range(50)]
+    kill(own.folder)
+    assert within(5, journal.ping)
+    assert [position for position, _ in journal.records("")] == positions
+    journal.close()
+
+
+def test_a_server_that_can_not_start_says_where_to_read_why(tmp_path: Path) -> None:
+    (tmp_path / "appendonlydir").write_text("in the way")
+    with pytest.raises(JournalUnavailable, match=r"valkey\.log"):
+        EmbeddedValkey(tmp_path).start()
+
+
+def test_a_folder_with_a_long_name_gets_a_socket_elsewhere(tmp_path: Path) -> None:
+    server = EmbeddedValkey(tmp_path / ("n" * 120))
+    server.start()
+    with closing(Journal.at_socket(server.socket)) as journal:
+        assert journal.ping()
+    server.stop()
