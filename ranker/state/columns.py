@@ -296,6 +296,16 @@ class Ids:
         return sum(len(name) for name in self.names) + 180 * len(self.names)
 
 
+def padded(slots: Sequence[int], width: int) -> Slots:
+    """The different slots, cut and filled with NONE to a width.
+
+    >>> padded([3, NONE, 5, 3], 4).tolist()
+    [3, 5, -1, -1]
+    """
+    kept = [slot for slot in dict.fromkeys(slots) if slot != NONE][:width]
+    return np.array(kept + [NONE] * (width - len(kept)), np.int32)
+
+
 def _resized(array: Array, rows: int, fill: float) -> Array:
     shape = (rows, *array.shape[1:])
     grown = np.full(shape, fill, array.dtype) if fill else np.zeros(shape, array.dtype)

@@ -1,0 +1,65 @@
+"""The fold: journal entries in, state out. Nothing else changes the state.
+
+Time comes from the entries, never from a clock, and entries apply in order, in one thread. So a live server,
+a restart, a replica and an offline replay come to the same state, bit for bit.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from feedrank.journal.v1 import journal_pb2
+
+from ranker.errors import JournalError
+from ranker.fold import events, people, posts
+from ranker.fold.index import Index, NoIndex
+from ranker.state import State
+
+__all__ = ["Fold", "Index"]
+
+
+class Fold:
+    """Applies entries to a state, and tells the index."""
+
+    def __init__(self, state: State, index: Index | None = None) -> None:
+        self.state = state
+        self.index = NoIndex() if index is None else index
+        self._apply: dict[str, Callable[[Any], None]] = {
+            "posts": lambda change: posts.put(state, self.index, change),
+            "deleted_posts": lambda change: posts.delete(state, self.index, change),
+            "vectors": lambda change: posts.put_vectors(state, self.index, change),
+            "users": lambda change: people.put(state, change),
+            "relations": lambda change: people.put_relations(state, change),
+            "preferences": lambda change: people.put_preferences(state, change),
+            "served": lambda change: people.remember_served(state, change),
+            "events": lambda change: events.record(state, change),
+            "active_model": self._active_model,
+        }
+
+    def apply(self, position: str, entry: journal_pb2.Entry) -> None:
+        """Apply one entry. `position` is its id in the journal."""
+        change = entry.WhichOneof("change")
+        if change is None:
+            raise JournalError(
+                f"entry {position} holds a change that this version does not know: upgrade feedrank"
+            )
+        with self.state.turn.write():
+            self.state.time_ms = max(self.state.time_ms, entry.time_ms)
+            self._apply[change](getattr(entry, change))
+            self._make_room()
+            self.state.position = position
+
+    def skip(self, position: str) -> None:
+        """Pass over an entry that can't be applied."""
+        with self.state.turn.write():
+            self.state.position = position
+
+    def _active_model(self, change: journal_pb2.ActiveModel) -> None:
+        self.state.model_version = change.version
+
+    def _make_room(self) -> None:
+        state = self.state
+        while state.posts.size > state.settings.max_posts:
+            self.index.renumber(state.drop_oldest_posts())
+        while state.users.size > state.settings.max_users:
+            state.drop_idlest_users()
+            posts.delete_orphans(state, self.index)

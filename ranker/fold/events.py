@@ -1,0 +1,134 @@
+"""The fold of events: what viewers did, counted and remembered."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from feedrank.journal.v1 import journal_pb2
+from feedrank.v1 import types_pb2
+
+from ranker import events as kinds
+from ranker.fold import people, taste
+from ranker.state import NONE, State, affinity, counters, event_log, rings
+from ranker.state.columns import Array, Slots
+from ranker.state.tables import Flags, Floats, Int64s
+
+_RELATION_OF: dict[int, int] = {
+    types_pb2.EVENT_KIND_FOLLOW: types_pb2.RELATION_KIND_FOLLOW,
+    types_pb2.EVENT_KIND_BLOCK: types_pb2.RELATION_KIND_BLOCK,
+    types_pb2.EVENT_KIND_MUTE: types_pb2.RELATION_KIND_MUTE,
+}
+
+
+@dataclass(frozen=True)
+class _Batch:
+    """Events as columns of equal length. `amount` says what each counts: 1, 0, or -1 when it undoes one."""
+
+    viewer: Slots
+    post: Slots
+    author: Slots
+    kind: Array
+    strength: Floats
+    undo: Flags
+    amount: Floats
+    time_ms: Int64s
+
+
+def record(state: State, change: journal_pb2.Events) -> None:
+    """Fold a batch of events, in order."""
+    batch = _settled(state, change)
+    if len(batch.viewer):
+        _relate(state, batch)
+        _count(state, batch)
+        _remember(state, batch)
+        _teach(state, batch)
+
+
+def _settled(state: State, change: journal_pb2.Events) -> _Batch:
+    """The batch without events that were folded before, with what each one counts."""
+    new = np.flatnonzero(state.event_ids.admit(change.event_ids))
+    people_named = [name for i in new for name in (change.viewer_ids[i], change.author_ids[i])]
+    viewer, named = np.ascontiguousarray(state.users_of(people_named).reshape(-1, 2).T)
+    post = state.post_ids.slots([change.post_ids[i] for i in new])
+    author = np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
+    undo = np.array(change.undo, np.bool_)[new]
+    kind = np.array(change.kinds, np.int8)[new]
+    dwell_ms = np.array(change.dwell_ms, np.int64)[new]
+    kind[(kind == types_pb2.EVENT_KIND_DWELL) & (dwell_ms < kinds.MIN_DWELL_MS) & ~undo] = 0
+    times = np.minimum(np.array(change.time_ms, np.int64)[new], state.time_ms)
+    users = state.users
+    amount = event_log.settle(
+        users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_count,
+        viewer, post, author, kind, undo, times, kinds.LASTING, types_pb2.EVENT_KIND_IMPRESSION,
+    )  # fmt: skip
+    np.maximum.at(users.active_ms, viewer, times)
+    return _Batch(viewer, post, author, kind, kinds.STRENGTH_OF[kind], undo, amount, times)
+
+
+def _relate(state: State, batch: _Batch) -> None:
+    """What an event sets holds whether it counts or not: a second follow may come after an unfollow."""
+    for i in np.flatnonzero(np.isin(batch.kind, list(_RELATION_OF))):
+        viewer, author = int(batch.viewer[i]), int(batch.author[i])
+        if author not in (NONE, viewer):
+            relation = _RELATION_OF[int(batch.kind[i])]
+            people.relate(state, viewer, author, relation, remove=bool(batch.undo[i]))
+    hidden = state.users.hidden
+    for i in np.flatnonzero(kinds.HIDES[batch.kind] & (batch.post != NONE)):
+        change = hidden.discard if batch.undo[i] else hidden.insert
+        change(int(batch.viewer[i]), int(batch.post[i]))
+
+
+def _count(state: State, batch: _Batch) -> None:
+    """Counters of posts, authors, viewers and places; what authors do with their own posts is no news."""
+    users, counter = state.users, kinds.COUNTER_OF[batch.kind]
+    others = np.where(batch.viewer == batch.author, np.float32(0), batch.amount)
+
+    def add(value: Floats, last_ms: Int64s, rows: Slots, amounts: Floats) -> None:
+        counters.add(value, last_ms, rows, counter, amounts, batch.time_ms, counters.HALF_LIVES_MS)
+
+    add(state.posts.counter, state.posts.counter_ms, batch.post, others)
+    add(users.received, users.received_ms, batch.author, others)
+    add(users.given, users.given_ms, batch.viewer, batch.amount)
+    hot = np.where((batch.strength > 0) & (others > 0), batch.post, NONE).astype(np.int32)
+    for places, column in (
+        (state.communities, state.posts.community),
+        (state.languages, state.posts.language),
+    ):
+        rows = np.where(batch.post != NONE, column[batch.post], NONE).astype(np.int32)
+        add(places.counter, places.counter_ms, rows, others)
+        rings.push(places.hot, places.hot_count, rows, hot)
+
+
+def _remember(state: State, batch: _Batch) -> None:
+    """The viewers' rings, the posts' engagers and opposers, and affinities to authors and topics."""
+    users, posts = state.users, state.posts
+
+    def only(where: Array) -> Floats:
+        return np.where(where, batch.amount, np.float32(0))
+
+    good, bad = batch.strength > 0, batch.strength < 0
+    screen = batch.kind == types_pb2.EVENT_KIND_IMPRESSION
+    others = batch.viewer != batch.author
+    rings.change(users.seen, users.seen_count, batch.viewer, batch.post, only(screen))
+    rings.change(users.liked, users.liked_count, batch.viewer, batch.post, only(good))
+    rings.change(users.disliked, users.disliked_count, batch.viewer, batch.post, only(bad))
+    rings.change(posts.engagers, posts.engager_count, batch.post, batch.viewer, only(good & others))
+    rings.change(posts.opposers, posts.opposer_count, batch.post, batch.viewer, only(bad & others))
+    authors = np.where(others, batch.author, NONE).astype(np.int32)
+    affinity.add(
+        users.author_key, users.author_sum, users.author_ms, batch.viewer, authors,
+        batch.strength, batch.amount, batch.time_ms, affinity.HALF_LIFE_MS,
+    )  # fmt: skip
+    topics = np.where((batch.post != NONE)[:, None], posts.topics[batch.post], NONE).astype(np.int32)
+    row, at = np.nonzero(topics != NONE)
+    affinity.add(
+        users.topic_key, users.topic_sum, users.topic_ms, batch.viewer[row], topics[row, at],
+        batch.strength[row], batch.amount[row], batch.time_ms[row], affinity.HALF_LIFE_MS,
+    )  # fmt: skip
+
+
+def _teach(state: State, batch: _Batch) -> None:
+    taught = (batch.strength != 0) & (batch.amount > 0) & (batch.post != NONE)
+    taught &= state.posts.has_vector[batch.post]
+    taste.teach(
+        state, batch.viewer[taught], batch.post[taught], batch.strength[taught], batch.time_ms[taught]
+    )

@@ -1,0 +1,69 @@
+"""The fold of people: users, relations, preferences, and what they were served."""
+
+import numpy as np
+from feedrank.journal.v1 import journal_pb2
+from feedrank.v1 import types_pb2
+
+from ranker.state import State, rings
+from ranker.state.columns import Ragged, padded
+from ranker.text import primary_language
+
+_MAX_RELATIONS = 50_000
+"""Of one kind, a user; further ones are passed over."""
+
+
+def put(state: State, change: journal_pb2.Users) -> None:
+    """Add users, or replace what was put of them."""
+    users = state.users
+    for row in change.users:
+        slot = state.user(row.id)
+        users.active_ms[slot] = max(users.active_ms[slot], state.time_ms)
+        if row.created_ms:
+            users.created_ms[slot] = row.created_ms
+        spoken = [state.place("language", primary_language(tag)) for tag in row.languages]
+        joined = [state.place("community", name) for name in row.community_ids]
+        users.languages[slot] = padded(spoken, users.languages.shape[1])
+        users.communities[slot] = padded(joined, users.communities.shape[1])
+
+
+def put_relations(state: State, change: journal_pb2.Relations) -> None:
+    """Set or remove relations, in order."""
+    for row in change.relations:
+        relate(state, state.user(row.user_id), state.user(row.target_id), row.kind, remove=row.remove)
+
+
+def relate(state: State, user: int, target: int, kind: int, *, remove: bool) -> None:
+    """Set or remove one relation of a kind of the contract."""
+    users = state.users
+    change = "discard" if remove else "insert"
+    lists: dict[int, Ragged] = {
+        types_pb2.RELATION_KIND_FOLLOW: users.follows,
+        types_pb2.RELATION_KIND_BLOCK: users.blocks,
+        types_pb2.RELATION_KIND_MUTE: users.mutes,
+    }
+    rows = lists[kind]
+    if (not remove and len(rows[user]) >= _MAX_RELATIONS) or not getattr(rows, change)(user, target):
+        return
+    if kind == types_pb2.RELATION_KIND_FOLLOW:
+        users.followers[target] += -1 if remove else 1
+    if kind == types_pb2.RELATION_KIND_BLOCK:
+        getattr(users.blocked_by, change)(target, user)
+
+
+def put_preferences(state: State, change: journal_pb2.ViewerPreferences) -> None:
+    """Replace a viewer's preferences."""
+    slot = state.user(change.viewer_id)
+    chosen = change.preferences
+    for topic in (*chosen.topics_more, *chosen.topics_less):
+        state.term(state.topic_ids, topic.casefold())
+    state.users.preferences.set(slot, np.frombuffer(chosen.SerializeToString(), np.uint8))
+
+
+def remember_served(state: State, change: journal_pb2.Served) -> None:
+    """Remember what answers showed."""
+    users = state.users
+    for page in change.pages:
+        slots = state.post_ids.slots(page.post_ids)
+        viewer = np.full(len(slots), state.user(page.viewer_id), np.int32)
+        rings.push(users.served, users.served_count, viewer, slots)
+        users.active_ms[viewer] = np.maximum(users.active_ms[viewer], page.time_ms)
