@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import psutil
 import pytest
 
 from ranker.errors import JournalUnavailable
 from ranker.journal import Entry, Journal
 from ranker.valkey import EmbeddedValkey
 from tests.live import within
+from tests.ranker.processes import kill_valkey, valkeys
 
 
 @pytest.fixture
@@ -24,29 +24,14 @@ def own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
     server.stop()
 
 
-def servers(folder: Path) -> list[int]:
-    """The process ids of Valkey servers that work in a folder."""
-    found = []
-    for process in psutil.process_iter(["cwd", "exe"]):
-        program = Path(process.info["exe"] or "").name
-        if process.info["cwd"] == str(folder) and ("valkey" in program or "redis" in program):
-            found.append(process.pid)
-    return found
-
-
-def kill(folder: Path) -> None:
-    for pid in servers(folder):
-        os.kill(pid, signal.SIGKILL)
-
-
 def test_a_started_server_answers_and_a_stopped_one_is_gone(tmp_path: Path) -> None:
     server = EmbeddedValkey(tmp_path)
     server.start()
     with closing(Journal.at_socket(server.socket)) as journal:
         assert journal.ping()
-    assert len(servers(tmp_path)) == 1
+    assert len(valkeys(tmp_path)) == 1
     server.stop()
-    assert servers(tmp_path) == []
+    assert valkeys(tmp_path) == []
 
 
 def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:
@@ -70,12 +55,12 @@ def test_a_server_that_a_crash_left_running_is_taken_over(tmp_path: Path) -> Non
         "EmbeddedValkey(pathlib.Path(sys.argv[1])).start(); os._exit(1)"
     )
     subprocess.run([sys.executable, "-c", crash, str(tmp_path)], check=False)
-    left = servers(tmp_path)
+    left = valkeys(tmp_path)
     server = EmbeddedValkey(tmp_path)
     server.start()
-    assert servers(tmp_path) == left != []
+    assert valkeys(tmp_path) == left != []
     server.stop()
-    assert servers(tmp_path) == []
+    assert valkeys(tmp_path) == []
 
 
 def test_a_server_that_hangs_is_not_joined_by_a_second_one(
@@ -83,18 +68,18 @@ def test_a_server_that_hangs_is_not_joined_by_a_second_one(
 ) -> None:
     """Two on one append-only file would destroy it."""
     monkeypatch.setattr("ranker.valkey._START_TIMEOUT_S", 0.5)
-    (pid,) = servers(own.folder)
+    (pid,) = valkeys(own.folder)
     os.kill(pid, signal.SIGSTOP)
     with pytest.raises(JournalUnavailable):
         EmbeddedValkey(own.folder).start()
-    assert servers(own.folder) == [pid]
+    assert valkeys(own.folder) == [pid]
     os.kill(pid, signal.SIGCONT)
 
 
 def test_a_killed_server_comes_back_with_all_that_was_acknowledged(own: EmbeddedValkey) -> None:
     journal = Journal.at_socket(own.socket)
     positions = [journal.append(Entry(time_ms=i)) for i in range(50)]
-    kill(own.folder)
+    kill_valkey(own.folder)
     assert within(5, journal.ping)
     assert [position for position, _ in journal.records("")] == positions
     journal.close()
