@@ -43,22 +43,26 @@ class Selection(NamedTuple):
 def spread(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: int) -> Selection:
     """Best first, spread over authors and contents. `new` marks what the cold-start place may draw from.
 
-    A drawn post that says the same as one of the page is left out as any other.
+    Where the drawn post says the same as one of the page, nothing is drawn: the better of the two is there.
     """
     scores = np.nan_to_num(scores, nan=-np.inf)
-    drawn = _draw(query, np.flatnonzero(new & (scores > -np.inf)), places)
-    open_scores = scores.copy()
-    if drawn is not None:
-        open_scores[drawn.row] = -np.inf
     vectors = np.ascontiguousarray(posts.state.posts.vector[posts.slot], np.float32)
+    drawn = _draw(query, np.flatnonzero(new & (scores > -np.inf)), places)
+    if drawn is not None:
+        others = scores.copy()
+        others[drawn.row] = -np.inf
+        page = _ordered(posts, vectors, others, places)
+        if not (vectors[page.rows] @ vectors[drawn.row] >= SAME).any():
+            return _with(page, drawn, scores, places)
+    return _ordered(posts, vectors, scores, places)
+
+
+def _ordered(posts: Candidates, vectors: NDArray[np.float32], scores: Doubles, places: int) -> Selection:
     order, by_author, by_content = _spread(
-        open_scores, posts.author, vectors, places, AUTHOR_DECAY, TOPIC_SPREAD, SAME, _SPREAD_PLACES
+        scores, posts.author, vectors, places, AUTHOR_DECAY, TOPIC_SPREAD, SAME, _SPREAD_PLACES
     )
     final = applied(applied(scores[order], by_author), by_content)
-    certain = Selection(order, final, by_author, by_content, np.ones(len(order)))
-    if drawn is None or (vectors[order] @ vectors[drawn.row] >= SAME).any():
-        return certain
-    return _with(certain, drawn, scores, places)
+    return Selection(order, final, by_author, by_content, np.ones(len(order)))
 
 
 def best_first(_query: Query, _posts: Candidates, scores: Doubles, _new: Mask, places: int) -> Selection:
@@ -115,21 +119,30 @@ def _spread(
     same: float,
     spread_places: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Rows in order with their factors. A factor only falls, so a row is compared with those placed before it
+    when it is the best that is left, not each time that one is placed.
+    """
     order = np.empty(min(places, len(scores)), np.int64)
     by_author, by_content = np.empty(len(order)), np.empty(len(order))
     author_factor, content_factor = np.ones(len(scores)), np.ones(len(scores))
+    compared = np.zeros(len(scores), np.int64)
     left = scores > -np.inf
     placed = 0
     while placed < len(order):
         best = _best(scores, author_factor, content_factor, left)
         if best < 0:
             break
+        others = order[compared[best] : min(placed, spread_places)]
+        if len(others):
+            nearest = _nearest(vectors, best, others)
+            content_factor[best] = min(content_factor[best], 1 - topic_spread * nearest)
+            left[best] = nearest < same
+            compared[best] += len(others)
+            continue
         order[placed], left[best] = best, False
         by_author[placed], by_content[placed] = author_factor[best], content_factor[best]
         placed += 1
         author_factor[author == author[best]] *= author_decay
-        if placed <= spread_places:
-            _push_away(vectors, best, topic_spread, same, content_factor, left)
     return order[:placed], by_author[:placed], by_content[:placed]
 
 
@@ -152,19 +165,12 @@ def _best(
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _push_away(
-    vectors: NDArray[np.float32],
-    placed: int,
-    topic_spread: float,
-    same: float,
-    content_factor: NDArray[np.float64],
-    left: NDArray[np.bool_],
-) -> None:
-    """Lower what is near the placed row, and drop what says the same."""
-    for i in range(len(vectors)):
-        if left[i]:
-            cosine = np.float32(0)
-            for d in range(vectors.shape[1]):
-                cosine += vectors[i, d] * vectors[placed, d]
-            content_factor[i] = min(content_factor[i], 1 - topic_spread * cosine)
-            left[i] = cosine < same
+def _nearest(vectors: NDArray[np.float32], row: int, others: NDArray[np.int64]) -> float:
+    """The cosine of a row with the nearest of some others."""
+    nearest = np.float32(-1)
+    for other in others:
+        cosine = np.float32(0)
+        for d in range(vectors.shape[1]):
+            cosine += vectors[row, d] * vectors[other, d]
+        nearest = max(nearest, cosine)
+    return float(nearest)
