@@ -70,6 +70,7 @@ class Vectorizer:
         if self._thread.is_alive():
             self._thread.join()
         if self._process is not None:
+            self._process.terminate()  # the thread may have started another one meanwhile
             self._process.wait()
 
     @property
