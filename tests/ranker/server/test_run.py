@@ -164,7 +164,7 @@ def test_a_second_server_on_the_same_data_says_so(launch: Launch) -> None:
     second = Server(server.data)
     with pytest.raises(AssertionError, match="another feedrank uses the data folder"):
         second.start()
-    assert second.process.wait() == 1
+    assert second.process.wait() == 2
     assert "Traceback" not in second.log
 
 
