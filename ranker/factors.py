@@ -11,13 +11,17 @@ from numpy.typing import NDArray
 from ranker.candidates import Candidates, Mask, among, any_among
 from ranker.dots import cosines
 from ranker.query import Query
-from ranker.state import affinity
+from ranker.state import NONE, affinity
+from ranker.state.columns import Slots
 
 Multipliers = NDArray[np.float64]
 
 _OUT_OF_NETWORK = 0.8
 _FATIGUED = 0.15
+_MARKS = 8
+"""The last posts marked \"show less\" that count."""
 _NEAR = 0.45
+_SAME_TOPICS = 0.6
 _MORE, _LESS = 1.6, 0.3
 _SEEN_BEFORE = 1e-3
 _AI_LEVELS = {types_pb2.AI_LEVEL_BALANCED: 0.5, types_pb2.AI_LEVEL_FEW: 0.15}
@@ -33,17 +37,30 @@ def out_of_network(query: Query, posts: Candidates) -> Multipliers:
 def fatigue(query: Query, posts: Candidates) -> Multipliers:
     """Posts like one that the viewer wants less of; authors of whom the viewer wants less.
 
-    Falls from 1 at a cosine of 0.45 to 0.15 at 1 for the nearest of the last posts marked "show less", and
-    halves with each such mark on the author.
+    Falls from 1 at a cosine of 0.45 to 0.15 at 1 for the nearest of the last posts marked "show less", to 0.6
+    where the post names all topics of one of these, and halves with each such mark on the author.
     """
-    vectors = posts.state.posts.vector
-    marked = query.disliked[posts.state.posts.has_vector[query.disliked]][:8]
+    columns = posts.state.posts
+    marked = query.disliked[:_MARKS]
+    vectored = marked[columns.has_vector[marked]]
     near = np.zeros(len(posts))
-    if len(marked):
-        near = np.nan_to_num(cosines(vectors, posts.slot, vectors[marked].astype(np.float32)).max(axis=1))
+    if len(vectored):
+        wanted = columns.vector[vectored].astype(np.float32)
+        near = np.nan_to_num(cosines(columns.vector, posts.slot, wanted).max(axis=1))
     alike = np.clip((near - _NEAR) / (1 - _NEAR), 0, 1)
+    topical = _topics_shared(posts.topics, columns.topics[marked])
     against = np.nan_to_num(affinity.look_up(*query.authors, posts.author)[:, 2])
-    return np.asarray((1 - (1 - _FATIGUED) * alike) * 0.5**against, np.float64)
+    return (1 - (1 - _FATIGUED) * alike) * (1 - (1 - _SAME_TOPICS) * topical) * 0.5**against
+
+
+def _topics_shared(topics: Slots, marked: Slots) -> Multipliers:
+    """Of the topics of one marked post, the share that each post names: (n,), the most over the marked."""
+    most = np.zeros(len(topics))
+    for row in marked:
+        wanted = np.sort(row[row != NONE])
+        if len(wanted):
+            most = np.maximum(most, among(topics, wanted).sum(axis=1) / len(wanted))
+    return most
 
 
 def chosen_topics(query: Query, posts: Candidates) -> Multipliers:

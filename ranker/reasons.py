@@ -37,7 +37,7 @@ def excerpt(state: State, slot: int) -> str:
     words = (columns.text[slot].tobytes() or columns.media_text[slot].tobytes()).decode()
     if not words and columns.form[slot] & REPOST and columns.parent[slot] != NONE:
         return excerpt(state, int(columns.parent[slot]))
-    line = " ".join(words.split())
+    line = " · ".join(" ".join(part.split()) for part in words.splitlines() if part.strip())
     return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1].rsplit(" ", 1)[0] + "…"
 
 
@@ -65,11 +65,12 @@ def _social_proof(state: State, query: Query, slot: int) -> Reason:
 def _co_engagement(state: State, query: Query, slot: int) -> Reason:
     """Names the viewer's post that shares most people with this one."""
     people = np.unique(_engagers(state, slot))
-    theirs = state.posts.engagers[query.liked]
+    others = query.liked[query.liked != slot]
+    theirs = state.posts.engagers[others]
     shared = among(np.where(theirs == query.viewer, NONE, theirs), people).sum(axis=1)
     if not shared.any():
         return _interests(state, query, slot)
-    liked = int(query.liked[shared.argmax()])
+    liked = int(others[shared.argmax()])
     did = _did(state, query.viewer, liked)
     text = f"People who liked “{excerpt(state, liked)}”, which you {did}, liked this too."
     return Reason("liked_together", text, post_ids=(state.post_ids.names[liked],))
@@ -77,7 +78,7 @@ def _co_engagement(state: State, query: Query, slot: int) -> Reason:
 
 def _interests(state: State, query: Query, slot: int) -> Reason:
     """Names the viewer's liked post that is nearest."""
-    liked = query.liked[state.posts.has_vector[query.liked]]
+    liked = query.liked[state.posts.has_vector[query.liked] & (query.liked != slot)]
     if not len(liked) or not state.posts.has_vector[slot]:
         return Reason("your_interests", "It is near your interests.")
     near = cosines(state.posts.vector, liked, state.posts.vector[[slot]].astype(np.float32))[:, 0]

@@ -69,6 +69,11 @@ def test_interests_name_the_nearest_post_that_the_viewer_liked(town: Town) -> No
     assert told.post_ids == ("a",)
 
 
+def test_a_liked_post_is_similar_to_another_one_and_not_to_itself(town: Town) -> None:
+    town.did("vera", "like", "b", "a")
+    assert why(town, "interests", "a").post_ids == ("b",)
+
+
 def test_interests_without_evidence_claim_none(town: Town) -> None:
     assert why(town, "interests", "b") == Reason("your_interests", "It is near your interests.")
 
