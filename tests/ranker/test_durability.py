@@ -2,6 +2,7 @@
 
 import fcntl
 import random
+import shutil
 import subprocess
 import threading
 import time
@@ -196,10 +197,11 @@ def test_a_second_server_on_a_data_folder_is_refused_with_a_sentence(alive: Serv
 # restarts in this process
 
 
-@pytest.fixture
-def lived(tmp_path: Path) -> tuple[Settings, str]:
+@pytest.fixture(scope="module")
+def life_of_one(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     """The data of a service with two snapshots, an archive, a trimmed journal, and entries after both."""
-    settings, life = settings_of(tmp_path), random_history(seed=11, count=90)
+    data = tmp_path_factory.mktemp("lived")
+    settings, life = settings_of(data), random_history(seed=11, count=90)
     with Service(settings) as service:
         for number, entry in enumerate(life):
             position = service.journal.append(entry)
@@ -207,8 +209,14 @@ def lived(tmp_path: Path) -> tuple[Settings, str]:
                 assert service.follower.wait_for(position, 5)
                 service.upkeep.save()
         assert service.follower.wait_for(position, 5)
-        fingerprint = service.state.fingerprint()
-    return settings, fingerprint
+        return data, service.state.fingerprint()
+
+
+@pytest.fixture
+def lived(life_of_one: tuple[Path, str], tmp_path: Path) -> tuple[Settings, str]:
+    """A copy of that data for one test, and the state's fingerprint."""
+    shutil.copytree(life_of_one[0], tmp_path / "data")
+    return settings_of(tmp_path / "data"), life_of_one[1]
 
 
 def restarted(settings: Settings) -> str:
