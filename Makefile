@@ -43,6 +43,8 @@ clean: ## Remove what was built here.
 $(READY): pyproject.toml | system
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[server,embedder,training,dev]'
+	@echo "compiling the kernels (once)"
+	$(BIN)/python -m ranker.warmup
 	@touch $@
 
 .PHONY: system

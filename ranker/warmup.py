@@ -63,3 +63,8 @@ def _history(dimension: int) -> list[entries.Entry]:
         entries.of_events([*events, undo], _NOW_MS),
         entries.of_preferences(chosen, _NOW_MS),
     ]
+
+
+if __name__ == "__main__":  # the end of an installation: the first start need not compile
+    default = Settings()
+    touch_everything(default.embedder.dimension, default)
