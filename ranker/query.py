@@ -147,4 +147,7 @@ def _topics(state: State, names: Sequence[str]) -> Slots:
 
 
 def _sorted(slots: Slots) -> Slots:
-    return np.unique(slots[slots != NONE])
+    known = np.sort(slots[slots != NONE])
+    last = np.ones(len(known), np.bool_)
+    last[:-1] = known[1:] != known[:-1]
+    return known[last]

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates, Mask
+from ranker.dots import cosines
 from ranker.factors import applied
 from ranker.query import Query
 from ranker.state.columns import Slots
@@ -46,20 +47,27 @@ def spread(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: 
     Where the drawn post says the same as one of the page, nothing is drawn: the better of the two is there.
     """
     scores = np.nan_to_num(scores, nan=-np.inf)
-    vectors = np.ascontiguousarray(posts.state.posts.vector[posts.slot], np.float32)
     drawn = _draw(query, np.flatnonzero(new & (scores > -np.inf)), places)
     if drawn is not None:
         others = scores.copy()
         others[drawn.row] = -np.inf
-        page = _ordered(posts, vectors, others, places)
-        if not (vectors[page.rows] @ vectors[drawn.row] >= SAME).any():
+        page = _ordered(posts, others, places)
+        if not _says_the_same(posts, page.rows, drawn.row):
             return _with(page, drawn, scores, places)
-    return _ordered(posts, vectors, scores, places)
+    return _ordered(posts, scores, places)
 
 
-def _ordered(posts: Candidates, vectors: NDArray[np.float32], scores: Doubles, places: int) -> Selection:
+def _says_the_same(posts: Candidates, page: NDArray[np.int64], row: int) -> bool:
+    """Whether a post repeats one of the page."""
+    vectors = posts.state.posts.vector
+    one = vectors[posts.slot[[row]]].astype(np.float32)
+    return bool((cosines(vectors, posts.slot[page], one) >= SAME).any())
+
+
+def _ordered(posts: Candidates, scores: Doubles, places: int) -> Selection:
+    halves = posts.state.posts.vector.view(np.uint16)  # Numba has no half precision
     order, by_author, by_content = _spread(
-        scores, posts.author, vectors, places, AUTHOR_DECAY, TOPIC_SPREAD, SAME, _SPREAD_PLACES
+        scores, posts.author, halves, posts.slot, places, AUTHOR_DECAY, TOPIC_SPREAD, SAME, _SPREAD_PLACES
     )
     final = applied(applied(scores[order], by_author), by_content)
     return Selection(order, final, by_author, by_content, np.ones(len(order)))
@@ -112,7 +120,8 @@ def _with(selection: Selection, drawn: _Drawn, scores: Doubles, places: int) -> 
 def _spread(
     scores: NDArray[np.float64],
     author: Slots,
-    vectors: NDArray[np.float32],
+    halves: NDArray[np.uint16],
+    slots: Slots,
     places: int,
     author_decay: float,
     topic_spread: float,
@@ -125,13 +134,17 @@ def _spread(
     order = np.empty(min(places, len(scores)), np.int64)
     by_author, by_content = np.empty(len(order)), np.empty(len(order))
     author_factor, content_factor = np.ones(len(scores)), np.ones(len(scores))
-    compared = np.zeros(len(scores), np.int64)
+    compared = np.full(len(scores), -1, np.int64)
+    vectors = np.empty((len(scores), halves.shape[1]), np.float32)
     left = scores > -np.inf
     placed = 0
     while placed < len(order):
         best = _best(scores, author_factor, content_factor, left)
         if best < 0:
             break
+        if compared[best] < 0:
+            compared[best] = 0
+            _widen(halves[slots[best]], vectors[best])
         others = order[compared[best] : min(placed, spread_places)]
         if len(others):
             nearest = _nearest(vectors, best, others)
@@ -162,6 +175,17 @@ def _best(
             if value > best_value:
                 best, best_value = i, value
     return best
+
+
+@numba.njit(cache=True, nogil=True)
+def _widen(halves: NDArray[np.uint16], out: NDArray[np.float32]) -> None:
+    """Finite halves as float32: their bits, moved to their places there, are the number times 2^-112."""
+    bits = out.view(np.uint32)
+    for d in range(len(halves)):
+        half = np.uint32(halves[d])
+        bits[d] = (half & np.uint32(0x7FFF)) << np.uint32(13) | (half & np.uint32(0x8000)) << np.uint32(16)
+    for d in range(len(halves)):
+        out[d] *= np.float32(2.0**112)
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)

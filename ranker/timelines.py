@@ -101,11 +101,12 @@ class Timelines:
         request_id, ask = _named(ask)
         scorer = self._scorer(trace)
         pipeline = pipeline_of(ask)
-        ranking, following = self._next(pipeline, ask, session, place, scorer, trace)
+        viewer = self._query(ask)
+        ranking, following = self._next(pipeline, viewer, session, place, scorer, trace)
         more = following < len(session.ids) or not session.complete
         page = Page(
             request_id,
-            self._placed(self._query(ask), ranking, pipeline.names),
+            self._placed(viewer, ranking, pipeline.names),
             ranking,
             place,
             session.cursor(following) if more and len(ranking.propensity) else "",
@@ -115,29 +116,29 @@ class Timelines:
         return page, self._answer(page, ask)
 
     def _next(
-        self, pipeline: Pipeline, ask: Ask, session: Session, place: int, scorer: Scorer, trace: Trace
+        self, pipeline: Pipeline, viewer: Query, session: Session, place: int, scorer: Scorer, trace: Trace
     ) -> tuple[Ranking, int]:
         """The ranking of the page that begins at a place, and the place after it."""
         with session.lock:  # two calls with one cursor extend the order once
             if place == len(session.ids):
-                return self._extend(pipeline, ask, session, scorer, trace)
-        viewer = self._query(ask)
+                return self._extend(pipeline, viewer, session, scorer, trace)
         slots = session.slots(self.state)[place:]
         rest = Candidates(self.state, slots, session.brought[place:], np.zeros(len(slots), np.float32))
         there = np.flatnonzero(slots != NONE)
         allowed = pipeline.allowed(viewer, rest[there], trace)
-        rows = there[np.flatnonzero(np.isin(slots[there], allowed.slot))][: ask.size]
+        rows = there[np.flatnonzero(np.isin(slots[there], allowed.slot))][: viewer.ask.size]
         scored = pipeline.score(viewer, rest[rows], scorer, trace)
         at = rows + place
         ranking = Ranking(replace(scored, score=session.score[at]), session.propensity[at])
         return ranking, int(at[-1]) + 1 if len(at) else len(session.ids)
 
     def _extend(
-        self, pipeline: Pipeline, ask: Ask, session: Session, scorer: Scorer, trace: Trace
+        self, pipeline: Pipeline, viewer: Query, session: Session, scorer: Scorer, trace: Trace
     ) -> tuple[Ranking, int]:
         """Rank anew what the session has not shown; its first page."""
         shown = session.slots(self.state)
-        viewer = self._query(replace(ask, shown=np.unique(shown[shown != NONE])))
+        ask = replace(viewer.ask, shown=np.unique(shown[shown != NONE]))
+        viewer = replace(viewer, ask=ask)
         places = max(self.sessions.settings.places, ask.size)
         ranking = pipeline.rank(viewer, self.view, scorer, places, trace)
         first = len(session.ids)

@@ -1,6 +1,7 @@
 """Who engaged with the post, and what they are to the viewer."""
 
 from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,13 +18,14 @@ _SHRINK_POSTS = 4.0
 
 
 def _values(query: Query, posts: Candidates) -> Sequence[Values]:
-    engagers = posts.state.posts.engagers[posts.slot]
-    engagers = np.where(engagers == query.viewer, NONE, engagers)
-    known = np.maximum((engagers != NONE).sum(axis=1), 1).astype(np.float32)
-    like_minded = _met(engagers, _company(query, posts, query.liked), query.liked)
-    others = _met(engagers, _company(query, posts, query.disliked), query.disliked)
+    ring = posts.state.posts.engagers[posts.slot]
+    row, place = np.nonzero((ring != NONE) & (ring != query.viewer))
+    engagers = Engagers(ring[row, place], row, len(posts))
+    known = np.maximum(engagers.sums(np.ones(len(row))), 1)
+    like_minded = _met(engagers, query, posts, query.liked)
+    others = _met(engagers, query, posts, query.disliked)
     return (
-        among(engagers, query.follows).sum(axis=1),
+        engagers.sums(among(engagers.user, query.follows)),
         log(like_minded),
         like_minded / known,
         log(others),
@@ -33,24 +35,33 @@ def _values(query: Query, posts: Candidates) -> Sequence[Values]:
     )
 
 
-def _company(query: Query, posts: Candidates, slots: Slots) -> tuple[Slots, Slots]:
-    """Who engaged with some posts, sorted, and with how many of them each did."""
-    met = posts.state.posts.engagers[slots[:_POSTS]]
-    people, count = np.unique(met[(met != NONE) & (met != query.viewer)], return_counts=True)
-    return people, count.astype(np.int32)
+class Engagers(NamedTuple):
+    """Who engaged lately with each of some posts, without the viewer."""
+
+    user: Slots
+    row: NDArray[np.intp]
+    """Which of the posts, rising."""
+    posts: int
+
+    def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """The sum of whole numbers over the engagers of each post; no order of additions shows."""
+        return np.bincount(self.row, values, self.posts).astype(np.float64)
 
 
-def _met(engagers: Slots, company: tuple[Slots, Slots], slots: Slots) -> NDArray[np.float32]:
-    """The company's shares of the posts, shrunk, summed over the engagers of each post.
-
-    Whole numbers are summed and divided once, so that no order of additions shows.
-    """
-    people, count = company
+def _met(engagers: Engagers, query: Query, posts: Candidates, slots: Slots) -> NDArray[np.float32]:
+    """Those who engaged with the viewer's posts too, each with the share of the posts, shrunk; summed."""
+    people, count = _company(query, posts, slots[:_POSTS])
     if not len(people):
-        return np.zeros(len(engagers), np.float32)
-    at = np.minimum(np.searchsorted(people, engagers), len(people) - 1)
-    met = np.where(people[at] == engagers, count[at], 0).sum(axis=1)
+        return np.zeros(engagers.posts, np.float32)
+    at = np.minimum(np.searchsorted(people, engagers.user), len(people) - 1)
+    met = engagers.sums(np.where(people[at] == engagers.user, count[at], 0))
     return np.asarray(met / (len(slots[:_POSTS]) + _SHRINK_POSTS), np.float32)
+
+
+def _company(query: Query, posts: Candidates, slots: Slots) -> tuple[Slots, NDArray[np.intp]]:
+    """Who engaged with some posts, sorted, and with how many of them each did."""
+    met = posts.state.posts.engagers[slots]
+    return np.unique(met[(met != NONE) & (met != query.viewer)], return_counts=True)
 
 
 GROUP = Group(

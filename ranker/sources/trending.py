@@ -11,6 +11,7 @@ from ranker.state.columns import Slots
 from ranker.state.tables import Places
 
 _SIX_HOURS = counters.HALF_LIVES.index("6h")
+_HALF_LIFE_MS = counters.HALF_LIVES_MS[[_SIX_HOURS]]
 _WEIGHTS = np.array(
     [
         {"like": 1.0, "reply": 1.5, "share": 2.0, "click": 0.2, "negative": -2.0}.get(name, 0.0)
@@ -43,8 +44,9 @@ def hottest(view: View, met: list[Slots], query: Query, limit: int) -> Found:
     if not len(slots):
         return NOTHING
     posts = view.state.posts
-    now = counters.read(posts.counter, posts.counter_ms, slots, query.now_ms, counters.HALF_LIVES_MS)
-    return most(slots, now[:, :, _SIX_HOURS] @ _WEIGHTS, limit)
+    lately = posts.counter[..., _SIX_HOURS, None]
+    now = counters.read(lately, posts.counter_ms, slots, query.now_ms, _HALF_LIFE_MS)
+    return most(slots, now[..., 0] @ _WEIGHTS, limit)
 
 
 def _liveliest(places: Places, most_places: int) -> Slots:

@@ -99,6 +99,10 @@ def look_up(keys: Slots, sums: NDArray[np.float32], wanted: Slots) -> NDArray[np
     """
     if not len(keys):
         return np.full((*wanted.shape, len(SUMS)), np.nan, np.float32)
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    found = keys[at] == wanted
-    return np.where(found[..., None], sums[at], np.float32(np.nan))
+    found = np.full((wanted.size, len(SUMS)), np.nan, np.float32)
+    real = np.flatnonzero(wanted >= 0)  # few of a post's places for topics are taken
+    values = wanted.ravel()[real]
+    at = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
+    there = keys[at] == values
+    found[real[there]] = sums[at[there]]
+    return found.reshape(*wanted.shape, len(SUMS))
