@@ -49,8 +49,8 @@ class Server:
 
 
 @contextmanager
-def running(data: Path) -> Iterator[Server]:
-    """A server on a data folder, from SERVING to its end."""
+def running(data: Path, posts: int) -> Iterator[Server]:
+    """A server on a data folder that holds so many posts, from SERVING to its end."""
     address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
     options = ["--data", str(data), "--address", address, "--metrics", metrics, "--no-embedder"]
     began = time.perf_counter()
@@ -63,7 +63,10 @@ def running(data: Path) -> Iterator[Server]:
         )
     try:
         _wait(address, process)
-        yield Server(address, metrics, process, time.perf_counter() - began)
+        server = Server(address, metrics, process, time.perf_counter() - began)
+        if (held := server.metrics()["feedrank_posts"]) != posts:
+            raise RuntimeError(f"the server holds {held:.0f} posts, not {posts}: delete the folder {data}")
+        yield server
     finally:
         process.terminate()
         process.wait()

@@ -33,15 +33,16 @@ COUNTED = 300
 _STAGES = "feedrank_stage_seconds_sum "
 
 
-def prepare(posts: int, viewers: int, seed: int, data: Path) -> list[str]:
-    """A snapshot and a bundle in a data folder, unless they are there; the viewers' ids."""
+def prepare(posts: int, viewers: int, seed: int, data: Path, *, bundle: bool) -> list[str]:
+    """A snapshot, and a bundle if wanted, in a data folder, unless they are there; the viewers' ids."""
+    data.mkdir(parents=True, exist_ok=True)
     settings = data / "network.json"
     wanted = {"posts": posts, "viewers": viewers, "seed": seed}
     world = network.world(posts, viewers, seed)
     if not settings.exists() or json_lines.loads(settings.read_text()) != wanted:
         network.prepare(world, data)
         settings.write_text(json_lines.dumps(wanted))
-    if not (data / "models" / BUNDLE).exists():
+    if bundle and not (data / "models" / BUNDLE).exists():
         _save_random_bundle(seed, data / "models")
     return world.user_ids[:viewers]
 
@@ -107,13 +108,19 @@ def count(client: feedrank.Client, server: Server, viewers: Iterator[str]) -> Fi
 
 
 def compare(
-    data: Path, viewer_ids: list[str], seed: int, warm_up_s: float, seconds: float, versions: list[str]
+    data: Path,
+    posts: int,
+    viewer_ids: list[str],
+    seed: int,
+    warm_up_s: float,
+    seconds: float,
+    versions: list[str],
 ) -> Figures:
     """The figures of each version of the model, named for it."""
     rng = np.random.default_rng(seed)
     viewers = iter(lambda: str(rng.choice(viewer_ids)), None)
     result: Figures = {}
-    with running(data) as server, feedrank.Client(server.address) as client:
+    with running(data, posts) as server, feedrank.Client(server.address) as client:
         result["start_s"] = server.start_s
         for version in versions:
             client.activate_model(version)
@@ -137,10 +144,9 @@ def main(
     """Measure timelines over the wire, such as `python -m benchmarks.timeline --bundle`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
-        viewer_ids = prepare(posts, viewers, seed, folder)
+        viewer_ids = prepare(posts, viewers, seed, folder, bundle=bundle)
         versions = ["prior", *([BUNDLE] if bundle else [])]
-        figures = compare(folder, viewer_ids, seed, warm_up_s, seconds, versions)
+        figures = compare(folder, posts, viewer_ids, seed, warm_up_s, seconds, versions)
     result: dict[str, Any] = {"posts": posts, "viewers": viewers, "seed": seed, **figures}
     emit(result, json)
 
