@@ -30,8 +30,8 @@ FOR_YOU = Pipeline(
         Source(sources.social_proof, 100),
         Source(sources.interests, 200),
         Source(sources.co_engagement, 100),
-        Source(sources.trending, 100),
-        Source(sources.fresh, 60),
+        Source(sources.trending, 180),
+        Source(sources.fresh, 100),
     ),
     filters=(
         *_ALWAYS,
