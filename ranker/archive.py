@@ -1,8 +1,10 @@
 """The archive: the trimmed part of the journal as Parquet, for training, replay and restarts.
 
-Files are named for their first and last position, are written whole or not at all, and never change.
+Files are named for their first and last position and their SHA-256. They are written whole or not at all, and
+never change.
 """
 
+import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from itertools import dropwhile, islice
@@ -45,12 +47,15 @@ class Archive:
             self._write(part)
 
     def _write(self, part: tuple[Record, ...]) -> None:
-        path = self.folder / f"{_name(part[0][0])}_{_name(part[-1][0])}.parquet"
-        positions, entries = zip(*part, strict=True)
+        table = pa.table(list(zip(*part, strict=True)), schema=_SCHEMA)
+        buffer = pa.BufferOutputStream()
+        pq.write_table(table, buffer, compression="zstd")
+        content = buffer.getvalue().to_pybytes()
+        path = self.folder / f"{_name(part[0][0])}_{_name(part[-1][0])}_{_digest(content)}.parquet"
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
-            table = pa.table([positions, entries], schema=_SCHEMA)
-            pq.write_table(table, file, compression="zstd", write_page_checksum=True)
+            file.write(content)
+            file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
         sync(self.folder)
@@ -85,11 +90,20 @@ def _name(position: str) -> str:
     return f"{milliseconds:015}-{sequence:010}"
 
 
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
 def _read(path: Path) -> Iterator[Record]:
     try:
-        table = pq.read_table(path, schema=_SCHEMA, page_checksum_verification=True)
-    except (OSError, pa.ArrowException) as error:
-        raise JournalError(
-            f"the archive file {path} is damaged ({error}): restore it from a backup"
-        ) from error
+        content = path.read_bytes()
+    except OSError as error:
+        raise _damaged(path, str(error)) from error
+    if path.stem.split("_")[2:] != [_digest(content)]:
+        raise _damaged(path, "it does not have the hash that its name says")
+    table = pq.read_table(pa.BufferReader(content), schema=_SCHEMA)
     return iter(list(zip(*(column.to_pylist() for column in table.columns), strict=True)))
+
+
+def _damaged(path: Path, reason: str) -> JournalError:
+    return JournalError(f"the archive file {path} is damaged ({reason}): restore it from a backup")

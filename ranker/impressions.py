@@ -162,6 +162,7 @@ class ImpressionLog:
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
             pq.write_table(pa.concat_tables(map(_table, self._rows)), file, compression="zstd")
+            file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
 

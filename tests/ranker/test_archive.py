@@ -49,14 +49,14 @@ def test_the_last_position_is_that_of_the_journal(archive: Archive) -> None:
 
 def test_a_file_that_was_not_finished_is_not_read(archive: Archive) -> None:
     archive.append(records(1, 3))
-    (archive.folder / "000000000000009-0000000000_000000000000010-0000000000.tmp").write_bytes(b"PAR1 half")
+    (archive.folder / "9-0_10-0.tmp").write_bytes(b"PAR1 half")
     assert list(archive.records()) == records(1, 3)
     assert archive.last == "2-2"
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.data())
-def test_a_torn_or_altered_file_is_named_or_its_content_is_whole(
+def test_a_torn_or_altered_file_is_named(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:
     archive = Archive(tmp_path_factory.mktemp("torn"))
@@ -69,15 +69,8 @@ def test_a_torn_or_altered_file_is_named_or_its_content_is_whole(
     else:
         whole[at] ^= data.draw(st.integers(1, 255))
         path.write_bytes(whole)
-    assert outcome(archive) in (records(1, 30), str(path))
-
-
-def outcome(archive: Archive) -> list[Record] | str:
-    """The records, or the path that an error names. Some bytes of a file carry nothing."""
-    try:
-        return list(archive.records())
-    except JournalError as error:
-        return next(word for word in str(error).split() if word.endswith(".parquet"))
+    with pytest.raises(JournalError, match=path.name):
+        list(archive.records())
 
 
 def test_history_goes_from_the_archive_on_into_the_journal(archive: Archive, journal: Journal) -> None:
