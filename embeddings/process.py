@@ -16,6 +16,7 @@ import stat
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from queue import SimpleQueue
 from threading import Event, Thread
 
 import numpy as np
@@ -84,9 +85,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = _parser()
     asked = parser.parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    stop = Event()
+    stop, told = Event(), SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: told.put(number))
+    Thread(target=_pass_on, args=(told, stop), daemon=True).start()
     if asked.exit_with_stdin:
         Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
     try:
@@ -110,6 +112,12 @@ def _parser() -> argparse.ArgumentParser:
     add("--threads", type=int, default=1, help="threads of torch (default 1)")
     add("--exit-with-stdin", action="store_true", help="end when stdin closes, as when the parent ends")
     return parser
+
+
+def _pass_on(told: SimpleQueue[int], stop: Event) -> None:
+    """Set `stop` at the first signal. A signal's own handler must not: the lock of an Event may be held."""
+    told.get()
+    stop.set()
 
 
 def _clear(socket_path: Path) -> None:

@@ -69,7 +69,10 @@ class Server:
         """End it as an operator would, with SIGTERM; its exit code."""
         self._let_go()
         self.process.send_signal(signal.SIGTERM)
-        return self.process.wait(60)
+        try:
+            return self.process.wait(60)
+        finally:
+            self.process.kill()
 
     def kill(self) -> None:
         """End it as a crash would, with SIGKILL. Its Valkey stays, and the next start takes it over."""

@@ -1,8 +1,8 @@
 """Runs the service behind gRPC until it is told to stop."""
 
 import signal
-import threading
 from concurrent.futures import ThreadPoolExecutor
+from queue import SimpleQueue
 
 import grpc
 import structlog
@@ -48,9 +48,9 @@ _SERVICES = tuple(
 
 def serve(settings: Settings) -> None:
     """Serve until SIGTERM or SIGINT, then drain and stop."""
-    stop = threading.Event()
+    stop = SimpleQueue[int]()  # a signal's handler must not set an Event: its lock may be held
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
+        signal.signal(number, lambda number, _: stop.put(number))
     metrics = Metrics()
     alive = health.HealthServicer()
     server = _server(settings.server, metrics)
@@ -63,7 +63,7 @@ def serve(settings: Settings) -> None:
         server.start()
         _say(alive, health_pb2.HealthCheckResponse.SERVING)
         log.info("serving", address=address, data=str(settings.data))
-        stop.wait()
+        stop.get()
         log.info("draining", seconds=settings.server.drain_s)
         _say(alive, health_pb2.HealthCheckResponse.NOT_SERVING)
         server.stop(settings.server.drain_s).wait()

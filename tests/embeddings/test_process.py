@@ -1,5 +1,6 @@
 """The embedder process, as it is started by hand."""
 
+import signal
 import socket
 import subprocess
 import sys
@@ -58,3 +59,16 @@ def test_a_request_that_makes_no_sense_closes_its_connection_alone(tmp_path: Pat
         with EmbedderLink.connect(path, 10) as link:
             assert len(link.embed(["a cat"], 30)) == 1
         embedder.shutdown()
+
+
+def test_many_signals_stop_it_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "e.sock"
+    process = subprocess.Popen([sys.executable, "-m", "embeddings.process", "--socket", str(path)])
+    try:
+        EmbedderLink.connect(path, 60).close()
+        for _ in range(50):
+            process.send_signal(signal.SIGTERM)
+        assert process.wait(20) == 0
+    finally:
+        process.kill()
+        process.wait()

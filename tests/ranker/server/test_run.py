@@ -1,6 +1,7 @@
 """The server as its operator sees it: health, reflection, metrics, stop and start."""
 
 import re
+import signal
 import threading
 import time
 from itertools import count
@@ -146,6 +147,15 @@ def test_health_says_not_serving_while_the_server_drains(launch: Launch) -> None
     watcher.join()
     server.stop()
     assert said[:2] == [SERVING, health_pb2.HealthCheckResponse.NOT_SERVING]
+
+
+def test_many_signals_stop_it_as_one(launch: Launch) -> None:
+    """A terminal's Ctrl-C and a parent's SIGTERM come together, and some people press twice."""
+    server = launch()
+    for _ in range(20):
+        server.process.send_signal(signal.SIGINT)
+        server.process.terminate()
+    assert server.stop() == 0
 
 
 def test_a_restart_remembers_people_and_preferences(launch: Launch) -> None:
