@@ -128,53 +128,45 @@ def _spread(
     same: float,
     spread_places: int,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
-    """Rows in order with their factors. A factor only falls, so a row is compared with those placed before it
-    when it is the best that is left, not each time that one is placed.
+    """Rows in order with their factors.
+
+    A factor only falls, so a row is compared with those placed before it only when it could be the best left.
     """
     order = np.empty(min(places, len(scores)), np.int64)
     by_author, by_content = np.empty(len(order)), np.empty(len(order))
     author_factor, content_factor = np.ones(len(scores)), np.ones(len(scores))
-    compared = np.full(len(scores), -1, np.int64)
+    compared = np.zeros(len(scores), np.int64)
     vectors = np.empty((len(scores), halves.shape[1]), np.float32)
     left = scores > -np.inf
-    placed = 0
-    while placed < len(order):
-        best = _best(scores, author_factor, content_factor, left)
+    for placed in range(len(order)):
+        others = order[: min(placed, spread_places)]
+        best, most = -1, -np.inf
+        for i in range(len(scores)):
+            if not left[i] or _value(scores[i], author_factor[i] * content_factor[i]) <= most:
+                continue
+            if compared[i] < len(others):
+                if compared[i] == 0:
+                    _widen(halves[slots[i]], vectors[i])
+                nearest = _nearest(vectors, i, others[compared[i] :])
+                content_factor[i] = min(content_factor[i], 1 - topic_spread * nearest)
+                left[i], compared[i] = nearest < same, len(others)
+            value = _value(scores[i], author_factor[i] * content_factor[i])
+            if left[i] and value > most:
+                best, most = i, value
         if best < 0:
-            break
-        if compared[best] < 0:
-            compared[best] = 0
+            return order[:placed], by_author[:placed], by_content[:placed]
+        if placed == 0:
             _widen(halves[slots[best]], vectors[best])
-        others = order[compared[best] : min(placed, spread_places)]
-        if len(others):
-            nearest = _nearest(vectors, best, others)
-            content_factor[best] = min(content_factor[best], 1 - topic_spread * nearest)
-            left[best] = nearest < same
-            compared[best] += len(others)
-            continue
         order[placed], left[best] = best, False
         by_author[placed], by_content[placed] = author_factor[best], content_factor[best]
-        placed += 1
         author_factor[author == author[best]] *= author_decay
-    return order[:placed], by_author[:placed], by_content[:placed]
+    return order, by_author, by_content
 
 
 @numba.njit(cache=True, nogil=True)
-def _best(
-    scores: NDArray[np.float64],
-    author_factor: NDArray[np.float64],
-    content_factor: NDArray[np.float64],
-    left: NDArray[np.bool_],
-) -> int:
-    """The row with the highest score after its factors; -1 when none is left."""
-    best, best_value = -1, -np.inf
-    for i in range(len(scores)):
-        if left[i]:
-            factor = author_factor[i] * content_factor[i]
-            value = scores[i] * factor if scores[i] > 0 else scores[i] / factor
-            if value > best_value:
-                best, best_value = i, value
-    return best
+def _value(score: float, factor: float) -> float:
+    """As `ranker.factors.applied`."""
+    return score * factor if score > 0 else score / factor
 
 
 @numba.njit(cache=True, nogil=True)

@@ -119,6 +119,7 @@ def _serve_metrics(address: str, metrics: Metrics, service: Service) -> None:
     metrics.watch("posts", "Posts held.", lambda: state.posts.size)
     metrics.watch("users", "Users held.", lambda: state.users.size)
     metrics.watch("indexed_posts", "Posts that a vector search can find.", lambda: len(service.slices))
+    metrics.watch("compaction_due", "1 while a slice waits for compaction.", service.slices.compact_pending)
     metrics.watch("sessions", "Sessions open.", lambda: len(service.sessions))
     metrics.watch("impressions_dropped", "Answers not logged.", lambda: service.impressions.dropped)
     metrics.watch_label(
