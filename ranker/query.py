@@ -54,6 +54,7 @@ class Query:
     mutes: Slots
     hidden: Slots
     seen: Slots
+    """Posts that were on the screen, or that the viewer engaged with."""
     served: Slots
     liked: Slots
     """Posts engaged with, newest first."""
@@ -105,7 +106,7 @@ def build(state: State, ask: Ask) -> Query:
         shut_out=np.union1d(users.blocks[viewer], users.blocked_by[viewer]),
         mutes=users.mutes[viewer].copy(),
         hidden=users.hidden[viewer].copy(),
-        seen=_FEW_SLOTS if ask.include_seen else _sorted(users.seen[viewer]),
+        seen=_FEW_SLOTS if ask.include_seen else _sorted(np.append(users.seen[viewer], liked)),
         served=_FEW_SLOTS if ask.include_seen else _sorted(users.served[viewer]),
         liked=liked,
         disliked=rings.newest(users.disliked, users.disliked_count, viewer),

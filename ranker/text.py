@@ -10,6 +10,11 @@ muted word is found inside a sentence:
 
 >>> fold("猫が好き")
 ' 猫 か 好 き '
+
+So do emoji, so that they can be muted:
+
+>>> fold("Goal!⚽⚽")
+' goal ⚽ ⚽ '
 """
 
 import re
@@ -18,8 +23,9 @@ import unicodedata
 _UNSPACED = (
     "\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
 )
-_GAP = re.compile(r"[\W_]+")
-_SINGLE = re.compile(f"([{_UNSPACED}])")
+_PICTURES = "\u2600-\u27bf\U0001f000-\U0001faff"
+_GAP = re.compile(f"(?:[^\\w{_PICTURES}]|_)+")
+_SINGLE = re.compile(f"([{_UNSPACED}{_PICTURES}])")
 
 
 def fold(text: str) -> str:

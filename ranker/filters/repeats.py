@@ -9,7 +9,7 @@ from ranker.state.tables import REPOST
 
 
 def duplicate(_query: Query, posts: Candidates) -> Mask:
-    """It repeats a post that is a candidate too, or a repost of the same post is."""
+    """Its original, or another repost of the same post, is there already."""
     reposted = ((posts.form & REPOST) > 0) & (posts.parent != NONE)
     original = np.where(reposted, posts.parent, posts.slot)
     # The original wins over its reposts, and the first repost over later ones.

@@ -17,6 +17,8 @@ _RELATION_OF: dict[int, int] = {
     types_pb2.EVENT_KIND_BLOCK: types_pb2.RELATION_KIND_BLOCK,
     types_pb2.EVENT_KIND_MUTE: types_pb2.RELATION_KIND_MUTE,
 }
+_MAX_HIDDEN = 10_000
+"""A viewer; past it the post that feedrank has known longest may be shown again."""
 
 
 @dataclass(frozen=True)
@@ -73,8 +75,11 @@ def _relate(state: State, batch: _Batch) -> None:
             people.relate(state, viewer, author, relation, remove=bool(batch.undo[i]))
     hidden = state.users.hidden
     for i in np.flatnonzero(kinds.HIDES[batch.kind] & (batch.post != NONE)):
+        viewer = int(batch.viewer[i])
         change = hidden.discard if batch.undo[i] else hidden.insert
-        change(int(batch.viewer[i]), int(batch.post[i]))
+        change(viewer, int(batch.post[i]))
+        if len(hidden[viewer]) > _MAX_HIDDEN:
+            hidden.discard(viewer, int(hidden[viewer][0]))
 
 
 def _count(state: State, batch: _Batch) -> None:

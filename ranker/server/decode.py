@@ -33,34 +33,14 @@ def trace(context: grpc.ServicerContext, default_s: float) -> Trace:
 def timeline(request: feed_pb2.GetTimelineRequest) -> Ask:
     """The question that GetTimeline asks."""
     refuse(checks.identifier("viewer_id", request.viewer_id))
-    refuse(checks.known("ordering", feed_pb2.Ordering, request.ordering))
-    chronological = request.ordering == feed_pb2.ORDERING_CHRONOLOGICAL
-    surface = _surface(request.surface, request.community_id)
-    if chronological and surface != types_pb2.SURFACE_FOLLOWING:
-        raise InvalidArgument("ordering", "ordering can be chronological only for SURFACE_FOLLOWING")
-    return Ask(
-        viewer_id=request.viewer_id,
-        now_ms=_moment(request.at_ms),
-        surface=surface,
-        size=_size(request.size),
-        community_id=request.community_id,
-        chronological=chronological,
-        include_seen=request.include_seen,
-    )
+    return _of_surface(request)
 
 
 def explain(request: feed_pb2.ExplainPostRequest) -> Ask:
     """The question that ExplainPost asks."""
     refuse(checks.identifier("viewer_id", request.viewer_id))
     refuse(checks.identifier("post_id", request.post_id))
-    return Ask(
-        viewer_id=request.viewer_id,
-        now_ms=_moment(request.at_ms),
-        surface=_surface(request.surface, request.community_id),
-        size=_size(request.size),
-        community_id=request.community_id,
-        include_seen=request.include_seen,
-    )
+    return _of_surface(request)
 
 
 def rank_posts(request: feed_pb2.RankPostsRequest) -> Ask:
@@ -93,6 +73,23 @@ def batch(field: str, rows: Sequence[Any], most: int = checks.MAX_BATCH) -> None
         raise InvalidArgument(field, f"{field} is empty: send 1 to {most}")
     if len(rows) > most:
         raise InvalidArgument(field, f"{field} has {len(rows)} entries: send at most {most} a call")
+
+
+def _of_surface(request: feed_pb2.GetTimelineRequest | feed_pb2.ExplainPostRequest) -> Ask:
+    refuse(checks.known("ordering", feed_pb2.Ordering, request.ordering))
+    chronological = request.ordering == feed_pb2.ORDERING_CHRONOLOGICAL
+    surface = _surface(request.surface, request.community_id)
+    if chronological and surface != types_pb2.SURFACE_FOLLOWING:
+        raise InvalidArgument("ordering", "ordering can be chronological only for SURFACE_FOLLOWING")
+    return Ask(
+        viewer_id=request.viewer_id,
+        now_ms=_moment(request.at_ms),
+        surface=surface,
+        size=_size(request.size),
+        community_id=request.community_id,
+        chronological=chronological,
+        include_seen=request.include_seen,
+    )
 
 
 def _surface(surface: int, community_id: str) -> int:

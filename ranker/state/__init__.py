@@ -24,7 +24,10 @@ class StateSettings(BaseModel, frozen=True, extra="forbid"):
 
     max_posts: int = Field(1_000_000, ge=16, description="Posts held; past it the oldest eighth leaves.")
     max_users: int = Field(1_000_000, ge=16, description="Users held; past it the idlest eighth leaves.")
-    max_terms: int = Field(1_000_000, ge=1_000, description="Different topics, labels, communities; each.")
+    max_terms: int = Field(1_000_000, ge=1_000, description="Different topics, and different labels.")
+    max_places: int = Field(
+        10_000, ge=16, description="Communities, and languages; further ones are none. Each takes 13 KB."
+    )
 
 
 class State:
@@ -76,17 +79,14 @@ class State:
     def place(self, table: str, name: str) -> int:
         """The slot of a community or language; NONE for an empty name and past the cap."""
         rows, ids = self.tables[table]
-        slot = self.term(ids, name)
+        slot = _slot_of(ids, name, self.settings.max_places)
         if slot == rows.size:
             rows.append()
         return slot
 
     def term(self, ids: Ids, name: str) -> int:
-        """The slot of a name among `ids`; NONE for an empty name and past the cap."""
-        slot = ids.slot(name) if name else NONE
-        if slot == NONE and name and len(ids) < self.settings.max_terms:
-            slot = ids.add(name)
-        return slot
+        """The slot of a topic or label; NONE for an empty name and past the cap."""
+        return _slot_of(ids, name, self.settings.max_terms)
 
     def drop_oldest_posts(self) -> Slots:
         """Forget the eighth of the posts that came first. Returns where each slot moved; NONE if gone."""
@@ -207,6 +207,14 @@ class Turn:
                 self._writing = False
                 self._owed = self._waiting
                 self._changed.notify_all()
+
+
+def _slot_of(ids: Ids, name: str, most: int) -> int:
+    """The slot of a name, which becomes known with this call; NONE for an empty name and past `most`."""
+    slot = ids.slot(name) if name else NONE
+    if slot == NONE and name and len(ids) < most:
+        slot = ids.add(name)
+    return slot
 
 
 def _parts(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:

@@ -247,7 +247,9 @@ class GetTimelineRequest(_message.Message):
     """Required for SURFACE_COMMUNITY, not allowed elsewhere."""
     ordering: Global___Ordering.ValueType
     include_seen: _builtins.bool
-    """Posts that were served or seen before are allowed too."""
+    """Posts that were served or seen before are allowed too. Without it they come only where a page would
+    not fill otherwise. A chronological timeline is complete and always has them.
+    """
     with_probabilities: _builtins.bool
     """Fill RankedPost.probabilities and factors."""
     at_ms: _builtins.int
@@ -550,6 +552,7 @@ class ExplainPostRequest(_message.Message):
     COMMUNITY_ID_FIELD_NUMBER: _builtins.int
     INCLUDE_SEEN_FIELD_NUMBER: _builtins.int
     AT_MS_FIELD_NUMBER: _builtins.int
+    ORDERING_FIELD_NUMBER: _builtins.int
     viewer_id: _builtins.str
     """Required."""
     post_id: _builtins.str
@@ -563,6 +566,8 @@ class ExplainPostRequest(_message.Message):
     """Posts that were served or seen before are allowed too."""
     at_ms: _builtins.int
     """The moment to explain for. 0: now."""
+    ordering: Global___Ordering.ValueType
+    """ORDERING_CHRONOLOGICAL only for SURFACE_FOLLOWING."""
     def __init__(
         self,
         *,
@@ -573,10 +578,11 @@ class ExplainPostRequest(_message.Message):
         community_id: _builtins.str = ...,
         include_seen: _builtins.bool = ...,
         at_ms: _builtins.int = ...,
+        ordering: Global___Ordering.ValueType = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "community_id", b"community_id", "include_seen", b"include_seen", "post_id", b"post_id", "size", b"size", "surface", b"surface", "viewer_id", b"viewer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["at_ms", b"at_ms", "community_id", b"community_id", "include_seen", b"include_seen", "ordering", b"ordering", "post_id", b"post_id", "size", b"size", "surface", b"surface", "viewer_id", b"viewer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

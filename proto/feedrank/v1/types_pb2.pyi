@@ -140,7 +140,7 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     """Reported the post; it is hidden from the viewer for good."""
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
-    """What a viewer did. Each kind may be undone (Event.undo)."""
+    """What a viewer did. Each kind may be undone (Event.undo), save the impression: what was seen was seen."""
 
 EVENT_KIND_UNSPECIFIED: EventKind.ValueType  # 0
 EVENT_KIND_IMPRESSION: EventKind.ValueType  # 1
@@ -474,7 +474,9 @@ class Event(_message.Message):
     dwell_ms: _builtins.int
     """For EVENT_KIND_DWELL: how long, 1 to 3,600,000 ms."""
     undo: _builtins.bool
-    """True takes an earlier event of this viewer, kind and post back."""
+    """True takes an earlier event of this viewer, kind and post back: one of the viewer's last 128 events,
+    impressions aside. Undoing an impression changes nothing.
+    """
     request_id: _builtins.str
     """The answer (GetTimelineResponse.request_id) that showed the post."""
     position: _builtins.int
