@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from ranker import factors, features, heads, selection
 from ranker.candidates import Candidates, Found, Mask, View
-from ranker.errors import FeedrankError
 from ranker.query import Query
 
 log = structlog.get_logger()
@@ -59,6 +58,8 @@ class Trace:
 
     deadline: float = np.inf
     """By time.monotonic."""
+    gone: Callable[[], bool] = lambda: False
+    """Whether the caller waits no more."""
     seconds: dict[str, float] = field(default_factory=dict)
     found: dict[str, int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
@@ -133,14 +134,15 @@ class Pipeline:
         return Candidates.merged(view.state, found)
 
     def _find(self, source: Source, query: Query, view: View, trace: Trace) -> Found:
+        """What a source brings. Whatever goes wrong in it, be it in FAISS, costs its candidates only."""
         nothing = Found(np.zeros(0, np.int32), np.zeros(0, np.float32))
         if trace.late(source.name):
             return nothing
         with trace.stage(source.name):
             try:
                 found = source.find(query, view, source.limit)
-            except FeedrankError as error:
-                log.warning("source_failed", source=source.name, reason=str(error))
+            except Exception:
+                log.exception("source_failed", source=source.name)
                 trace.degraded.append((source.name, "failed"))
                 return nothing
         trace.found[source.name] = len(found.slot)
@@ -164,13 +166,17 @@ class Pipeline:
         return posts
 
     def removers(self, query: Query, posts: Candidates, slot: int) -> list[tuple[str, str]]:
-        """The filters that take one of the posts out: their names and what they say they remove."""
-        at = int(np.flatnonzero(posts.slot == slot)[0])
-        return [
-            (one.__name__, (one.__doc__ or "").partition("\n")[0])
-            for one in (*self.filters, *self.once)
-            if one(query, posts)[at]
-        ]
+        """The filters that take one of the posts out: their names and what they say they remove.
+
+        Each judges the post among those that the filters before it leave, as in a timeline.
+        """
+        found = []
+        for one in (*self.filters, *self.once):
+            dropped, asked = one(query, posts), posts.slot == slot
+            if dropped[asked].any():
+                found.append((one.__name__, (one.__doc__ or "").partition("\n")[0]))
+            posts = posts[~dropped | asked]
+        return found
 
     def _without(self, one: Filter, query: Query, posts: Candidates, trace: Trace) -> Candidates:
         with trace.stage("filters"):

@@ -9,7 +9,6 @@ from ranker.pipeline import Pipeline, Source
 from ranker.query import Ask
 
 _ALWAYS = (
-    filters.duplicate,
     filters.deleted,
     filters.from_the_future,
     filters.blocked_author,
@@ -18,9 +17,10 @@ _ALWAYS = (
     filters.hidden,
     filters.safety_label,
     filters.ai_content,
+    filters.other_language,
     filters.shown,
 )
-"""No timeline shows these."""
+"""No timeline shows these. `duplicate` comes after all others: what it keeps must not be removed by them."""
 
 _TASTE = (factors.fatigue, factors.chosen_topics, factors.ai_level, factors.seen_before)
 
@@ -37,8 +37,8 @@ FOR_YOU = Pipeline(
         *_ALWAYS,
         filters.too_old,
         filters.own_posts,
-        filters.other_language,
         filters.without_context,
+        filters.duplicate,
     ),
     once=(filters.seen, filters.served),
     factors=(factors.out_of_network, *_TASTE),
@@ -46,7 +46,7 @@ FOR_YOU = Pipeline(
 
 FOLLOWING = Pipeline(
     sources=(Source(sources.in_network, 600),),
-    filters=(*_ALWAYS, filters.too_old, filters.own_posts, filters.without_context),
+    filters=(*_ALWAYS, filters.too_old, filters.own_posts, filters.without_context, filters.duplicate),
     once=(filters.seen, filters.served),
     factors=_TASTE,
 )
@@ -66,8 +66,8 @@ DISCOVER = Pipeline(
         filters.too_old,
         filters.own_posts,
         filters.followed_author,
-        filters.other_language,
         filters.without_context,
+        filters.duplicate,
     ),
     once=(filters.seen, filters.served),
     factors=_TASTE,
@@ -79,8 +79,8 @@ COMMUNITY = Pipeline(
         *_ALWAYS,
         filters.own_posts,
         filters.other_community,
-        filters.other_language,
         filters.without_context,
+        filters.duplicate,
     ),
     once=(filters.seen, filters.served),
     factors=_TASTE,
@@ -88,13 +88,19 @@ COMMUNITY = Pipeline(
 
 SIMILAR = Pipeline(
     sources=(Source(sources.similar, 300),),
-    filters=(*_ALWAYS, filters.without_context),
+    filters=(*_ALWAYS, filters.without_context, filters.duplicate),
     once=(),
     factors=(),
     order=selection.nearest_first,
 )
 
-CALLER = Pipeline(sources=(), filters=_ALWAYS, once=(), factors=_TASTE, order=selection.best_first)
+CALLER = Pipeline(
+    sources=(),
+    filters=(*_ALWAYS, filters.duplicate),
+    once=(),
+    factors=_TASTE,
+    order=selection.best_first,
+)
 """For RankPosts: the caller is the source."""
 
 SURFACES: dict[int, Pipeline] = {

@@ -4,10 +4,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from structlog.testing import capture_logs
 
 from ranker import factors, filters, heads, selection, sources
 from ranker.candidates import Candidates, Found, Mask, View
-from ranker.errors import FeedrankError
 from ranker.pipeline import Pipeline, Ranking, Source, Trace
 from ranker.prior import Prior
 from ranker.query import Ask, Query
@@ -23,11 +23,7 @@ SMALL = Pipeline(
 
 
 def broken(_query: Query, _view: View, _limit: int) -> Found:
-    raise FeedrankError("the index is away")
-
-
-def faulty(_query: Query, _view: View, _limit: int) -> Found:
-    raise ZeroDivisionError
+    raise RuntimeError("the index is away")
 
 
 class Ages:
@@ -79,9 +75,12 @@ def test_the_order_of_the_bits_holds_when_a_source_fails(town: Town) -> None:
     assert sources_ == {"in_network", "fresh"}
 
 
-def test_a_fault_in_a_source_is_not_hidden(town: Town) -> None:
-    with pytest.raises(ZeroDivisionError):
-        rank(town, replace(SMALL, sources=(Source(faulty, 9),)))
+def test_a_fault_in_a_source_is_in_the_log(town: Town) -> None:
+    with capture_logs() as told:
+        rank(town, replace(SMALL, sources=(Source(broken, 9),)))
+    assert [(one["event"], one["source"], one["log_level"]) for one in told] == [
+        ("source_failed", "broken", "error")
+    ]
 
 
 def test_a_source_without_time_left_is_not_asked(town: Town) -> None:
@@ -141,6 +140,16 @@ def test_removers_name_the_filters_that_take_a_post_out(town: Town) -> None:
     removers = SMALL.removers(town.query(), town.candidates(), town.state.post_ids.slot("p3"))
     assert [name for name, _ in removers] == ["deleted", "seen"]
     assert all(what.endswith(".") for _, what in removers)
+
+
+def test_no_duplicate_of_a_post_that_is_removed_itself_is_named(town: Town) -> None:
+    town.post("again", "author8", repost_of_id="p3")
+    pipeline = replace(SMALL, filters=(filters.deleted, filters.duplicate))
+    slot = town.state.post_ids.slot("again")
+    assert [name for name, _ in pipeline.removers(town.query(), town.candidates(), slot)] == ["duplicate"]
+    hiding = replace(pipeline, filters=(filters.hidden, filters.duplicate))
+    town.did("vera", "hide", "p3")
+    assert hiding.removers(town.query(), town.candidates(), slot) == []
 
 
 def test_an_empty_network_has_an_empty_timeline() -> None:
