@@ -105,14 +105,12 @@ class Replay:
         return examples if until_ms is None else examples[examples.time_ms + _LONGEST_MS <= until_ms]
 
     def _events(self, position: str, entry: journal_pb2.Entry) -> None:
-        events = [
-            _Event(*row) for row in zip(*(getattr(entry.events, name) for name in _COLUMNS), strict=True)
-        ]
+        events = _rows(entry)
         new = self._seen_ids.admit(entry.events.event_ids)
         groups = _groups([event if fresh else None for event, fresh in zip(events, new, strict=True)])
         for event, fresh in zip(events, new, strict=True):
             if fresh and event.kind != _IMPRESSION and event.post_id:
-                self._note(event, min(event.time_ms, entry.time_ms))
+                self._note(event)
         cuts = [0, *(start for start in groups if start), len(events)]
         for start, end in pairwise(cuts):
             if start in groups:
@@ -133,18 +131,18 @@ class Replay:
         self._groups += 1
 
     def _acted_on(self, ask: Ask) -> NDArray[np.int32]:
-        """Posts that the state knows the viewer to have acted on after the moment."""
+        """Posts that the state knows the viewer to have acted on at the moment or after it."""
         users, viewer = self.state.users, self.state.user_ids.slot(ask.viewer_id)
-        later = users.event_ms[viewer] > ask.now_ms
+        later = users.event_ms[viewer] >= ask.now_ms
         posts: NDArray[np.int32] = users.event_post[viewer][later & (viewer != NONE)]
         return posts
 
     def _features(self, ask: Ask, slots: NDArray[np.int32]) -> NDArray[np.float32]:
         return features.compute(query.build(self.state, ask), Candidates.of(self.state, slots))
 
-    def _note(self, event: _Event, time_ms: int) -> None:
+    def _note(self, event: _Event) -> None:
         what = {"kind": event.kind, "dwell_ms": event.dwell_ms, "undo": event.undo}
-        self._done.add(time_ms=time_ms, **what, **self._numbers(event))
+        self._done.add(time_ms=event.time_ms, **what, **self._numbers(event))
 
     def _numbers(self, event: _Event) -> dict[str, int]:
         request = _number(self.request_ids, event.request_id) if event.request_id else NO_REQUEST
@@ -166,6 +164,13 @@ class Replay:
             kind=self._done.array("kind", np.int8),
             undo=self._done.array("undo", np.bool_),
         )
+
+
+def _rows(entry: journal_pb2.Entry) -> list[_Event]:
+    """The events of an entry, none later than the entry: a viewer's clock may be ahead."""
+    rows = zip(*(getattr(entry.events, name) for name in _COLUMNS), strict=True)
+    events = (_Event(*row) for row in rows)
+    return [event._replace(time_ms=min(event.time_ms, entry.time_ms)) for event in events]
 
 
 def _groups(events: list[_Event | None]) -> dict[int, list[int]]:

@@ -122,6 +122,24 @@ def test_an_impression_told_of_after_its_click_is_no_example() -> None:
     assert len(replayed([event("click", at=5), event("impression", at=2)])) == 0
 
 
+def test_an_impression_told_of_after_its_click_of_the_same_moment_is_no_example() -> None:
+    assert len(replayed([event("click", at=5), event("impression", at=5)])) == 0
+
+
+def test_a_click_of_the_same_moment_labels_the_impression_before_it() -> None:
+    assert labels([event("impression", at=5), event("click", at=5)], "click") == [1]
+
+
+def test_a_viewer_whose_clock_is_ahead_keeps_the_labels() -> None:
+    replay = Replay(State(4))
+    replay.run(of_rows([post("p1")]))
+    events = [event("impression", at=HOUR_MS), event("click", at=HOUR_MS + 5)]
+    replay.run((f"{at}-0", entries.of_events([one], T0 + at)) for at, one in enumerate(events, start=1))
+    examples = replay.examples()
+    assert examples.time_ms.tolist() == [T0 + 1]
+    assert examples.labels[:, NAMES.index("click")].tolist() == [1]
+
+
 def test_examples_whose_horizon_has_not_passed_are_left_out() -> None:
     replay = Replay(State(4))
     replay.run(of_rows([post("p1"), event("impression"), event("impression", at=10)]))
