@@ -1,8 +1,11 @@
 """Replay: a history folded in time order, each impression's feature row written as it was then.
 
 The features come from the code that serves: the state, `query.build`, `features.compute`. They are taken
-before anything of the impression's own answer is folded, and before all that follows it in the history, so
-that no feature knows the future.
+before the impression and all that follows it in the history is folded, so that no feature knows the future.
+Impressions of one answer that lie in one entry share a moment, that of the first. Where a client reports
+an answer's impressions in several calls, the viewer and the time are those of the first call, which is the
+nearest to serving that a history tells; posts and authors are as of each call and know what came between,
+the viewer's own clicks among it. The last 10,000 answers are remembered so; an older one begins anew.
 """
 
 from collections import defaultdict
@@ -19,7 +22,7 @@ from numpy.typing import NDArray
 from ranker import features, heads, query
 from ranker.candidates import Candidates
 from ranker.fold import Fold
-from ranker.query import Ask
+from ranker.query import Ask, Query
 from ranker.state import NONE, State
 from ranker.state.columns import Ids
 from ranker.state.recent_ids import RecentIds
@@ -29,6 +32,7 @@ Record = tuple[str, journal_pb2.Entry]
 """A position and an entry."""
 
 _IMPRESSION = types_pb2.EVENT_KIND_IMPRESSION
+_ANSWERS = 10_000
 _LONGEST_MS = max(head.horizon_ms for head in heads.HEADS)
 
 
@@ -78,6 +82,8 @@ class Replay:
         self.viewer_ids, self.post_ids, self.request_ids = Ids(), Ids(), Ids()
         """What the numbers in the examples stand for."""
         self._seen_ids = RecentIds()
+        self._queries: dict[tuple[str, str], Query] = {}
+        """The viewer as of each answer's first impression, by viewer and request, oldest first."""
         self._rows: list[NDArray[np.float32]] = []
         self._shown = _Columns()
         self._done = _Columns()
@@ -89,11 +95,12 @@ class Replay:
             if entry.WhichOneof("change") == "events":
                 self._events(position, entry)
             else:
-                self.fold.apply(position, entry)
+                self._fold(position, entry)
 
     def rows(self, ask: Ask, post_ids: Iterable[str]) -> NDArray[np.float32]:
         """The feature rows of known posts for a viewer, as the state is now: float32 (n, features)."""
-        return self._features(ask, self.state.post_ids.slots(list(post_ids)))
+        slots = self.state.post_ids.slots(list(post_ids))
+        return features.compute(query.build(self.state, ask), Candidates.of(self.state, slots))
 
     def examples(self, until_ms: int | None = None) -> Examples:
         """The impressions with what followed.
@@ -115,30 +122,45 @@ class Replay:
         for start, end in pairwise(cuts):
             if start in groups:
                 self._show([events[row] for row in groups[start]])
-            self.fold.apply(position, _part(entry, start, end))
+            self._fold(position, _part(entry, start, end))
+
+    def _fold(self, position: str, entry: journal_pb2.Entry) -> None:
+        posts, users = self.state.posts.size, self.state.users.size
+        self.fold.apply(position, entry)
+        if self.state.posts.size < posts or self.state.users.size < users:
+            self._queries.clear()  # To make room the state has renumbered the slots that a query holds.
 
     def _show(self, group: list[_Event]) -> None:
         """Write the feature rows of posts that one viewer saw together."""
-        first = group[0]
-        ask = Ask(first.viewer_id, first.time_ms, first.surface or types_pb2.SURFACE_FOR_YOU)
+        viewer = self._viewer(group[0])
         slots = self.state.post_ids.slots([event.post_id for event in group])
-        kept = np.flatnonzero((slots != NONE) & ~np.isin(slots, self._acted_on(ask)))
+        kept = np.flatnonzero((slots != NONE) & ~np.isin(slots, self._acted_on(group[0])))
         if not len(kept):
             return
-        self._rows.append(self._features(ask, slots[kept]))
+        self._rows.append(features.compute(viewer, Candidates.of(self.state, slots[kept])))
         for row in kept.tolist():
             self._shown.add(group=self._groups, time_ms=group[row].time_ms, **self._numbers(group[row]))
         self._groups += 1
 
-    def _acted_on(self, ask: Ask) -> NDArray[np.int32]:
-        """Posts that the state knows the viewer to have acted on at the moment or after it."""
-        users, viewer = self.state.users, self.state.user_ids.slot(ask.viewer_id)
-        later = users.event_ms[viewer] >= ask.now_ms
+    def _viewer(self, first: _Event) -> Query:
+        """The viewer of an impression, as of the first impression of its answer."""
+        answer = first.viewer_id, first.request_id
+        if answer in self._queries:
+            return self._queries[answer]
+        ask = Ask(first.viewer_id, first.time_ms, first.surface or types_pb2.SURFACE_FOR_YOU)
+        built = query.build(self.state, ask)
+        if first.request_id:
+            self._queries[answer] = built
+        if len(self._queries) > _ANSWERS:
+            del self._queries[next(iter(self._queries))]
+        return built
+
+    def _acted_on(self, shown: _Event) -> NDArray[np.int32]:
+        """Posts that the state knows the viewer to have acted on at the moment of an event or after it."""
+        users, viewer = self.state.users, self.state.user_ids.slot(shown.viewer_id)
+        later = users.event_ms[viewer] >= shown.time_ms
         posts: NDArray[np.int32] = users.event_post[viewer][later & (viewer != NONE)]
         return posts
-
-    def _features(self, ask: Ask, slots: NDArray[np.int32]) -> NDArray[np.float32]:
-        return features.compute(query.build(self.state, ask), Candidates.of(self.state, slots))
 
     def _note(self, event: _Event) -> None:
         what = {"kind": event.kind, "dwell_ms": event.dwell_ms, "undo": event.undo}

@@ -8,9 +8,10 @@ import pytest
 from feedrank.v1 import types_pb2 as t
 
 from ranker import entries, features
+from ranker.features import affinity, viewer
 from ranker.heads import DAY_MS, HOUR_MS, NAMES
 from ranker.query import Ask
-from ranker.state import State
+from ranker.state import State, StateSettings
 from training.examples import Examples
 from training.histories import of_rows
 from training.replay import Replay
@@ -110,6 +111,43 @@ def test_posts_of_one_answer_do_not_know_each_others_clicks() -> None:
     examples = replayed([*answer, event("impression", "p2", at=2, request_id="r")], one_entry=True)
     assert column(examples, "viewer_click_rate")[0] == column(examples, "viewer_click_rate")[1]
     assert examples.group.tolist() == [0, 0]
+
+
+def told_in_two_calls(state: State, shown_later: t.Event) -> Examples:
+    """An answer's first post is shown and clicked in one entry; another call tells of its second post."""
+    replay = Replay(state)
+    replay.run(of_rows([post("p1"), post("p2")]))
+    calls = [[event("impression", request_id="r"), event("click", at=1, request_id="r")], [shown_later]]
+    replay.run((f"{at}-0", entries.of_events(call, T0 + at)) for at, call in enumerate(calls, start=10))
+    return replay.examples()
+
+
+def test_an_answer_told_of_in_two_calls_has_the_viewer_of_its_beginning() -> None:
+    examples = told_in_two_calls(State(4), event("impression", "p2", at=HOUR_MS, request_id="r"))
+    for name in (feature.name for feature in (*viewer.GROUP.features, *affinity.GROUP.features)):
+        first, second = column(examples, name)
+        assert first == second or np.isnan([first, second]).all(), name
+
+
+@pytest.mark.parametrize("other", [{"request_id": "r2"}, {"request_id": ""}])
+def test_another_answer_knows_the_viewer_anew(other: dict[str, Any]) -> None:
+    first, second = column(
+        told_in_two_calls(State(4), event("impression", "p2", at=9, **other)), "viewer_click_rate"
+    )
+    assert first != second
+
+
+def test_a_state_that_made_room_knows_the_viewer_anew() -> None:
+    replay = Replay(State(4, StateSettings(max_posts=16)))
+    replay.run(of_rows([post("p1"), post("p2")]))
+    replay.run(
+        [("8-0", entries.of_events([event("impression", request_id="r"), event("click", at=1)], T0 + 1))]
+    )
+    replay.run(of_rows([post(f"q{number}") for number in range(14)]))
+    replay.run(of_rows([post("q14")]))
+    replay.run([("9-0", entries.of_events([event("impression", "q9", at=2, request_id="r")], T0 + 2))])
+    rates = column(replay.examples(), "viewer_click_rate")
+    assert rates[0] != rates[1]
 
 
 def test_a_feature_knows_what_came_before_in_the_same_entry() -> None:
