@@ -83,7 +83,8 @@ def _relate(state: State, batch: _Batch) -> None:
 
 
 def _count(state: State, batch: _Batch) -> None:
-    """Counters of posts, authors, viewers and places; what authors do with their own posts is no news."""
+    """Counters of posts, authors and viewers, and the rings of places; what authors do with their own posts
+    is no news."""
     users, counter = state.users, kinds.COUNTER_OF[batch.kind]
     others = np.where(batch.viewer == batch.author, np.float32(0), batch.amount)
 
@@ -99,7 +100,6 @@ def _count(state: State, batch: _Batch) -> None:
         (state.languages, state.posts.language),
     ):
         rows = np.where(batch.post != NONE, column[batch.post], NONE).astype(np.int32)
-        add(places.counter, places.counter_ms, rows, others)
         rings.push(places.hot, places.hot_count, rows, hot)
 
 

@@ -22,9 +22,16 @@ _FORMS = (
 )
 
 
+_PATIENCE = 100_000
+"""Posts: a parent that comes more than so many later is not looked for, so that an entry stays cheap."""
+
+
 def put(state: State, index: Index, change: journal_pb2.Posts) -> None:
     """Add posts, or replace those that are known; counts are kept."""
+    known = state.posts.size
     brought = [slot for row in change.posts if (slot := _put(state, index, row)) != NONE]
+    if state.posts.size > known:
+        _join(state, known)
     vectored = np.array(brought, np.int32)
     _found(state, index, vectored[state.posts.has_vector[vectored]])
 
@@ -77,6 +84,17 @@ def _put(state: State, index: Index, row: types_pb2.Post) -> int:
     return slot if row.vector else NONE
 
 
+def _join(state: State, known: int) -> None:
+    """Give the posts that came before their parents those that are new: the slots from `known` on."""
+    posts = state.posts
+    recent = slice(max(posts.size - _PATIENCE, 0), posts.size)
+    lone = np.flatnonzero((posts.parent[recent] == NONE) & (posts.parent_hash[recent] != 0)) + recent.start
+    if len(lone):
+        new = {hash_of(name): slot for slot, name in enumerate(state.post_ids.names[known:], known)}
+        found = lone[np.isin(posts.parent_hash[lone], np.fromiter(new, np.uint64, len(new)))]
+        posts.parent[found] = [new[wanted] for wanted in posts.parent_hash[found].tolist()]
+
+
 def _announce(state: State, slot: int, row: types_pb2.Post) -> None:
     """Enter the post with its author, language and community, and take it from those it had before."""
     users = state.users
@@ -101,6 +119,7 @@ def _set_form(state: State, slot: int, row: types_pb2.Post) -> None:
     parents = [(bit, parent) for bit, field in _FORMS if (parent := getattr(row, field))]
     posts.form[slot] = sum(bit for bit, _ in parents)
     posts.parent[slot] = state.post_ids.slot(parents[0][1]) if parents else NONE
+    posts.parent_hash[slot] = hash_of(parents[0][1]) if parents else 0
     posts.media[slot] = sum({1 << medium.kind for medium in row.media})
     posts.has_prompt[slot] = any(medium.prompt for medium in row.media)
 

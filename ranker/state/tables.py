@@ -38,6 +38,8 @@ class Posts(Table):
     """What it is to another post: REPLY, REPOST, QUOTE, REMIX."""
     parent: Slots = column(np.int32, of="post")
     """The post it replies to, reposts, quotes or remixes, when that is known."""
+    parent_hash: NDArray[np.uint64] = column(np.uint64)
+    """Of that post's id, known or not; 0 for none."""
     media: Bits = column(np.uint8)
     """Bit `k` is set when it has a medium of kind `k`."""
     has_prompt: Flags = column(np.bool_)
@@ -132,6 +134,3 @@ class Places(Table):
     hot: Slots = column(np.int32, 2048, of="post")
     """Ring: posts that somebody engaged with."""
     hot_count: Int64s = column(np.int64)
-    counter: Floats = column(np.float32, *_COUNTERS)
-    """What viewers did with posts of this place."""
-    counter_ms: Int64s = column(np.int64)

@@ -159,6 +159,35 @@ def test_a_post_about_an_unknown_one_has_its_form_and_no_parent(town: Town) -> N
     assert town.state.posts.parent[slot] == NONE
 
 
+def test_a_reply_that_came_before_its_parent_has_it_once_it_comes(town: Town) -> None:
+    early, other = town.post("q", "bea", reply_to_id="late"), town.post("r", "bea", reply_to_id="never")
+    late = town.post("late")
+    assert town.state.posts.parent[[early, other]].tolist() == [late, NONE]
+    assert town.state.posts.parent[late] == NONE
+
+
+def test_a_reply_that_was_put_again_joins_its_last_parent_only(town: Town) -> None:
+    for parent in ("first", "second"):
+        slot = town.post("q", "bea", reply_to_id=parent)
+    town.post("first")
+    assert town.state.posts.parent[slot] == NONE
+    second = town.post("second")
+    assert town.state.posts.parent[slot] == second
+
+
+def test_a_reply_whose_parent_left_joins_no_other_until_that_one_is_back() -> None:
+    town = Town(max_posts=16)
+    town.post("root")
+    for i in range(15):
+        town.post(f"q{i}", reply_to_id="root")
+    town.post("one-more")
+    slot = town.state.post_ids.slot("q14")
+    assert "root" not in town.state.post_ids.names
+    assert town.state.posts.parent[slot] == NONE
+    back = town.post("root")
+    assert town.state.posts.parent[town.state.post_ids.slot("q14")] == back
+
+
 def test_a_deleted_post_loses_its_words_its_vector_and_its_place_in_the_index(town: Town) -> None:
     slot = town.post("q", "bea", text="Fern", vector=NORTH, media=[types_pb2.Media(prompt="a fern")])
     town.delete("q")
