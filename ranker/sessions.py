@@ -48,14 +48,18 @@ class Session:
     used: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def extend(self, ranking: Ranking, places: int, state: State) -> None:
-        """Put a ranking after the last place."""
+    def extend(self, ranking: Ranking, state: State, *, whole: bool) -> None:
+        """Put a ranking after the last place. An empty one ends the session, if nothing was degraded."""
         posts = ranking.scored.posts
         self.ids += [state.post_ids.names[slot] for slot in posts.slot]
         self.brought = np.append(self.brought, posts.brought)
         self.propensity = np.append(self.propensity, ranking.propensity)
         self.score = np.append(self.score, ranking.scored.score)
-        self.complete = len(posts) < places
+        self.complete = whole and not len(posts)
+
+    def ends_at(self, place: int) -> bool:
+        """Whether nothing follows from a place on."""
+        return self.complete and place >= len(self.ids)
 
     def slots(self, state: State) -> Slots:
         """The posts as they are numbered now; NONE for those that left."""

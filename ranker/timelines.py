@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ranker import features, query
 from ranker.candidates import Candidates, View
@@ -94,7 +95,8 @@ class Timelines:
         session, place = self.sessions.resume(cursor, ask) if cursor else (self.sessions.begin(ask), 0)
         with self.state.turn.read(), trace.stage("total"):
             page, answer = self._page(ask, session, place, trace)
-        self.impressions.record(answer)
+        if page.placed and not trace.gone():  # what nobody received was not served
+            self.impressions.record(answer)
         return page
 
     def _page(self, ask: Ask, session: Session, place: int, trace: Trace) -> tuple[Page, Answer]:
@@ -102,14 +104,14 @@ class Timelines:
         scorer = self._scorer(trace)
         pipeline = pipeline_of(ask)
         viewer = self._query(ask)
-        ranking, following = self._next(pipeline, viewer, session, place, scorer, trace)
-        more = following < len(session.ids) or not session.complete
+        with session.lock:  # two calls with one cursor extend the order once
+            ranking, following = self._next(pipeline, viewer, session, place, scorer, trace)
         page = Page(
             request_id,
             self._placed(viewer, ranking, pipeline.names),
             ranking,
             place,
-            session.cursor(following) if more and len(ranking.propensity) else "",
+            session.cursor(following) if len(ranking.propensity) and not session.ends_at(following) else "",
             scorer.version,
             trace,
         )
@@ -118,32 +120,59 @@ class Timelines:
     def _next(
         self, pipeline: Pipeline, viewer: Query, session: Session, place: int, scorer: Scorer, trace: Trace
     ) -> tuple[Ranking, int]:
-        """The ranking of the page that begins at a place, and the place after it."""
-        with session.lock:  # two calls with one cursor extend the order once
-            if place == len(session.ids):
-                return self._extend(pipeline, viewer, session, scorer, trace)
+        """The ranking of the page that begins at a place, and the place after it.
+
+        The order is extended until the page is full and something follows, or nothing more is found.
+        """
+        size, fresh = viewer.ask.size, None
+        at = self._left(pipeline, viewer, session, place, trace)
+        while len(at) <= size and not session.complete:
+            begins_here = place == len(session.ids)
+            extension = self._extend(pipeline, viewer, session, scorer, trace)
+            if not len(extension.propensity):
+                break
+            fresh = extension if begins_here else fresh
+            at = self._left(pipeline, viewer, session, place, trace)
+        following = int(at[size]) if len(at) > size else len(session.ids)
+        if fresh is not None and len(fresh.propensity) >= min(len(at), size):
+            return fresh[:size], following
+        return self._again(pipeline, viewer, session, at[:size], scorer, trace), following
+
+    def _left(
+        self, pipeline: Pipeline, viewer: Query, session: Session, place: int, trace: Trace
+    ) -> NDArray[np.intp]:
+        """The places from a place on, whose posts may still be shown."""
         slots = session.slots(self.state)[place:]
-        rest = Candidates(self.state, slots, session.brought[place:], np.zeros(len(slots), np.float32))
         there = np.flatnonzero(slots != NONE)
-        allowed = pipeline.allowed(viewer, rest[there], trace)
-        rows = there[np.flatnonzero(np.isin(slots[there], allowed.slot))][: viewer.ask.size]
-        scored = pipeline.score(viewer, rest[rows], scorer, trace)
-        at = rows + place
-        ranking = Ranking(replace(scored, score=session.score[at]), session.propensity[at])
-        return ranking, int(at[-1]) + 1 if len(at) else len(session.ids)
+        posts = Candidates(self.state, slots, session.brought[place:], np.zeros(len(slots), np.float32))
+        allowed = pipeline.allowed(viewer, posts[there], trace)
+        return place + there[np.isin(slots[there], allowed.slot)]
+
+    def _again(
+        self,
+        pipeline: Pipeline,
+        viewer: Query,
+        session: Session,
+        at: NDArray[np.intp],
+        scorer: Scorer,
+        trace: Trace,
+    ) -> Ranking:
+        """The posts at some places, with features and probabilities as they are now."""
+        slots = session.slots(self.state)[at]
+        posts = Candidates(self.state, slots, session.brought[at], np.zeros(len(at), np.float32))
+        scored = pipeline.score(viewer, posts, scorer, trace)
+        return Ranking(replace(scored, score=session.score[at]), session.propensity[at])
 
     def _extend(
         self, pipeline: Pipeline, viewer: Query, session: Session, scorer: Scorer, trace: Trace
-    ) -> tuple[Ranking, int]:
-        """Rank anew what the session has not shown; its first page."""
-        shown = session.slots(self.state)
-        ask = replace(viewer.ask, shown=np.unique(shown[shown != NONE]))
-        viewer = replace(viewer, ask=ask)
+    ) -> Ranking:
+        """Rank anew what the session does not hold, and put it at its end."""
+        held = session.slots(self.state)
+        ask = replace(viewer.ask, shown=np.unique(held[held != NONE]))
         places = max(self.sessions.settings.places, ask.size)
-        ranking = pipeline.rank(viewer, self.view, scorer, places, trace)
-        first = len(session.ids)
-        session.extend(ranking, places, self.state)
-        return ranking[: ask.size], min(first + ask.size, len(session.ids))
+        ranking = pipeline.rank(replace(viewer, ask=ask), self.view, scorer, places, trace)
+        session.extend(ranking, self.state, whole=not trace.degraded)
+        return ranking
 
     def rank_posts(self, ask: Ask, post_ids: Sequence[str], *, apply_filters: bool, trace: Trace) -> Ranked:
         """The caller's posts in order of their scores."""
@@ -178,6 +207,8 @@ class Timelines:
             request_id, ask = _named(ask)
             scorer = self._scorer(trace)
             viewer = self._query(ask)
+            if viewer.near != NONE and not self.state.posts.has_vector[viewer.near]:
+                trace.degraded.append(("similar", "unavailable"))  # its vector is still to come
             ranking = SIMILAR.rank(viewer, self.view, scorer, ask.size, trace)
             placed = self._placed(viewer, ranking, SIMILAR.names)
             return Page(request_id, placed, ranking, 0, "", scorer.version, trace)
@@ -238,7 +269,7 @@ class Timelines:
         return [
             Placed(
                 state.post_ids.names[slot],
-                state.user_ids.names[author],
+                state.user_ids.names[author] if author != NONE else "",
                 source,
                 reason(state, viewer, source, int(slot)),
             )

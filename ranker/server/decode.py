@@ -27,7 +27,8 @@ def refuse(problems: checks.Problems) -> None:
 def trace(context: grpc.ServicerContext, default_s: float) -> Trace:
     """The budget of a call: the caller's deadline, or the default."""
     remaining = context.time_remaining()
-    return Trace(deadline=deadline_in(min(remaining, default_s) if remaining is not None else default_s))
+    seconds = default_s if remaining is None else remaining
+    return Trace(deadline=deadline_in(seconds), gone=lambda: not context.is_active())
 
 
 def timeline(request: feed_pb2.GetTimelineRequest) -> Ask:

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ranker.candidates import Found, View
+from ranker.candidates import Found, View, among
 from ranker.query import Query
 from ranker.sources.best import newest_first
 from ranker.state import rings
@@ -19,5 +19,5 @@ def in_network(query: Query, view: View, limit: int) -> Found:
         authors = authors[lately]
     own = np.array([query.viewer], np.int32) if query.chosen.show_own_posts else authors[:0]
     rows = np.concatenate([authors, own])
-    posts = rings.newest_of_many(users.posts, users.post_count, rows, users.posts.shape[1])
-    return newest_first(view.state, posts.ravel(), limit)
+    posts = rings.newest_of_many(users.posts, users.post_count, rows, users.posts.shape[1]).ravel()
+    return newest_first(view.state, posts[~among(posts, query.ask.shown)], limit)

@@ -97,7 +97,8 @@ class State:
         users = self.users
         idle_first = np.argsort(users.active_ms[: users.size], kind="stable")
         mapping = self._keep("user", np.sort(idle_first[users.size // 8 :]))
-        users.followers[: users.size] = np.bincount(users.follows.dense(users.size)[1], minlength=users.size)
+        followed = users.follows.gathered(np.arange(users.size))[1]
+        users.followers[: users.size] = np.bincount(followed, minlength=users.size)
         return mapping
 
     def _keep(self, table: str, rows: Array) -> Slots:

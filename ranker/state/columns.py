@@ -125,18 +125,18 @@ class Ragged:
 
     def _pack(self, extra: int) -> None:
         """Close the holes, and leave as much room again as is in use."""
-        lengths, values = self.dense(len(self.start))
+        lengths, values = self.gathered(np.arange(len(self.start)))
         self.load(lengths, values, spare=len(values) + extra)
 
-    def dense(self, rows: int) -> tuple[NDArray[np.int32], Array]:
-        """The first rows as their lengths and one array of their values, in order."""
-        length = self.length[:rows]
+    def gathered(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], Array]:
+        """Some rows as their lengths and one array of their values, in order."""
+        length = self.length[rows]
         ends = np.cumsum(length, dtype=np.int64)
-        shift = np.repeat(self.start[:rows] - (ends - length), length)
-        return length.copy(), self.pool[np.arange(ends[-1] if rows else 0) + shift]
+        shift = np.repeat(self.start[rows] - (ends - length), length)
+        return length, self.pool[np.arange(ends[-1] if len(rows) else 0) + shift]
 
     def load(self, lengths: NDArray[np.int32], values: Array, spare: int = 1024) -> None:
-        """Take over what `dense` gave."""
+        """Take over what `gathered` gave."""
         self.length = lengths.copy()
         self.room = lengths.copy()
         self.start = np.cumsum(lengths, dtype=np.int64) - lengths
@@ -198,7 +198,7 @@ class Table:
         for name in self.columns:
             yield name, getattr(self, name)[: self.size]
         for name in self.raggeds:
-            lengths, values = getattr(self, name).dense(self.size)
+            lengths, values = getattr(self, name).gathered(np.arange(self.size))
             yield f"{name}.lengths", lengths
             yield f"{name}.values", values
 
@@ -217,9 +217,7 @@ class Table:
         for name in self.columns:
             kept[name] = getattr(self, name)[rows]
         for name in self.raggeds:
-            lists = [getattr(self, name)[row] for row in rows]
-            kept[f"{name}.lengths"] = np.array([len(one) for one in lists], np.int32)
-            kept[f"{name}.values"] = np.concatenate([*lists, np.zeros(0, self.raggeds[name].dtype)])
+            kept[f"{name}.lengths"], kept[f"{name}.values"] = getattr(self, name).gathered(rows)
         self.load(len(rows), kept)
 
     def renumber(self, table: str, mapping: Slots) -> None:
@@ -234,7 +232,7 @@ class Table:
                 self._renumber_ragged(getattr(self, name), lookup)
 
     def _renumber_ragged(self, rows: Ragged, lookup: Slots) -> None:
-        lengths, values = rows.dense(self.size)
+        lengths, values = rows.gathered(np.arange(self.size))
         moved = lookup[values]
         owner = np.repeat(np.arange(self.size), lengths)[moved != NONE]
         alive = moved[moved != NONE]

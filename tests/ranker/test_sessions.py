@@ -34,9 +34,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     return clock
 
 
-def opened(sessions: Sessions, town: Town, places: int = 20) -> Session:
+def opened(sessions: Sessions, town: Town) -> Session:
     session = sessions.begin(ASK)
-    session.extend(ranking(town), places, town.state)
+    session.extend(ranking(town), town.state, whole=True)
     return session
 
 
@@ -61,11 +61,18 @@ def test_a_cursor_leads_back_to_its_session_and_place(town: Town) -> None:
 
 
 def test_a_session_grows_at_its_end(town: Town) -> None:
-    session = opened(Sessions(SessionSettings()), town, places=3)
-    assert not session.complete
-    session.extend(ranking(town), 20, town.state)
+    session = opened(Sessions(SessionSettings()), town)
+    session.extend(ranking(town), town.state, whole=True)
     assert session.ids == ["a", "b", "c", "a", "b", "c"]
-    assert session.complete
+    assert not session.complete
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_a_session_ends_when_nothing_more_is_found_and_nothing_was_degraded(town: Town, whole: bool) -> None:
+    session = opened(Sessions(SessionSettings()), town)
+    session.extend(ranking(town)[:0], town.state, whole=whole)
+    assert session.ends_at(3) == whole
+    assert not session.ends_at(2)
 
 
 def test_posts_that_left_have_no_slot(town: Town) -> None:

@@ -77,6 +77,41 @@ def test_what_is_deleted_meanwhile_is_passed_over(tmp_path: Path) -> None:
     assert set(ids(second)) == set(rest[10:])
 
 
+def test_every_page_but_the_last_is_full_and_the_last_has_no_cursor(timelines: Timelines) -> None:
+    *full, last = whole_session(timelines, replace(ASK, size=35))
+    assert {len(page.placed) for page in full} == {35}
+    assert 0 < len(last.placed) <= 35
+
+
+def test_what_was_seen_comes_back_behind_all_that_is_new(tmp_path: Path) -> None:
+    town = Town()
+    for i in range(40):
+        town.post(f"p{i}", f"author{i}", age_h=i + 1)
+    town.served("vera", *(f"p{i}" for i in range(15)))
+    pages = whole_session(of(town, tmp_path), replace(ASK, viewer_id="vera", size=20))
+    everything = [post for page in pages for post in ids(page)]
+    assert len(everything) == 40
+    assert set(everything[25:]) == {f"p{i}" for i in range(15)}
+
+
+def test_a_page_whose_posts_went_meanwhile_is_filled_with_others(tmp_path: Path) -> None:
+    town = Town()
+    for i in range(150):
+        town.post(f"p{i}", f"author{i}", age_h=i / 10)
+    timelines = of(town, tmp_path)
+    first = timelines.page(replace(ASK, viewer_id="vera", size=5), "", Trace())
+    session, _ = timelines.sessions.resume(first.cursor, replace(ASK, viewer_id="vera", size=5))
+    town.delete(*session.ids[5:])
+    second = timelines.page(replace(ASK, viewer_id="vera", size=5), first.cursor, Trace())
+    assert len(second.placed) == 5
+    assert not set(ids(second)) & set(session.ids[:60])
+
+
+def test_an_answer_that_nobody_waits_for_is_not_logged(timelines: Timelines) -> None:
+    timelines.page(ASK, "", Trace(gone=lambda: True))
+    assert timelines.impressions._queue.empty()
+
+
 def test_an_answer_is_logged_as_it_was_served(timelines: Timelines) -> None:
     page = timelines.page(ASK, "", Trace())
     answer = timelines.impressions._queue.get_nowait()
@@ -118,6 +153,13 @@ def test_similar_posts_are_near_and_not_the_post_itself(timelines: Timelines) ->
     assert "p000001" not in ids(page)
     scores = page.ranking.scored.score.tolist()
     assert scores == sorted(scores, reverse=True)
+
+
+def test_a_post_without_a_vector_yet_has_no_similar_posts_and_the_answer_says_so(tmp_path: Path) -> None:
+    town = Town()
+    town.post("p", "ana")
+    page = of(town, tmp_path).similar(Ask("", NOW, types_pb2.SURFACE_SIMILAR, near_id="p"), Trace())
+    assert (page.placed, page.trace.degraded) == ([], [("similar", "unavailable")])
 
 
 def test_an_explanation_has_every_feature_of_the_post(timelines: Timelines) -> None:

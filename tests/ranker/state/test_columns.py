@@ -62,7 +62,7 @@ def test_growth_keeps_content_and_makes_blank_rows(make: Any) -> None:
 
 
 def lists(table: Table, rows: int) -> dict[str, Array]:
-    parts = {name: getattr(table, name).dense(rows) for name in table.raggeds}
+    parts = {name: getattr(table, name).gathered(np.arange(rows)) for name in table.raggeds}
     return {
         f"{n}.{part}": pair[i] for n, pair in parts.items() for i, part in enumerate(("lengths", "values"))
     }
