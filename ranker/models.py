@@ -5,6 +5,7 @@ serving.
 """
 
 import threading
+import time
 from pathlib import Path
 
 import structlog
@@ -17,6 +18,9 @@ from ranker.prior import Prior
 
 log = structlog.get_logger()
 
+RETRY_S = 60.0
+"""A version that was refused is tried again after so long: its folder may have been mended."""
+
 
 class Models:
     """Bundles by version; the active one in memory."""
@@ -27,6 +31,7 @@ class Models:
         """What scored last."""
         self._prepared: Scorer = self.active
         self._refused: str | None = None
+        self._refused_s = 0.0
         self._lock = threading.Lock()
 
     def load(self, version: str) -> Scorer:
@@ -48,19 +53,22 @@ class Models:
     def scorer(self, version: str) -> tuple[Scorer, bool]:
         """The version's scorer and True; or the one that served before and False when it can't be loaded."""
         wanted = version or PRIOR
-        if self.active.version != wanted and self._refused != wanted:
+        if self.active.version != wanted and not self._resting(wanted):
             with self._lock:
                 self._switch(wanted)
         active = self.active
         return active, active.version == wanted
 
+    def _resting(self, wanted: str) -> bool:
+        return self._refused == wanted and time.monotonic() < self._refused_s + RETRY_S
+
     def _switch(self, wanted: str) -> None:
-        if self.active.version == wanted:
+        if self.active.version == wanted or self._resting(wanted):
             return
         try:
             prepared = self._prepared
             self.active = prepared if prepared.version == wanted else self.load(wanted)
             log.info("model_active", version=wanted)
         except BundleError as error:
-            self._refused = wanted
+            self._refused, self._refused_s = wanted, time.monotonic()
             log.error("model_refused", version=wanted, reason=str(error))

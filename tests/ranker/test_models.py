@@ -81,6 +81,16 @@ def test_a_refused_bundle_serves_once_it_is_mended_and_prepared(models: Models) 
     assert models.scorer("third")[0].version == "third"
 
 
+def test_a_refused_bundle_is_tried_again_after_a_while(
+    models: Models, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models.scorer("third")
+    save(models.folder, "third")
+    assert models.scorer("third")[1] is False
+    monkeypatch.setattr("ranker.models.RETRY_S", 0.0)
+    assert models.scorer("third")[0].version == "third"
+
+
 def test_a_bundle_of_other_features_is_refused_by_their_names(models: Models) -> None:
     save(models.folder, "other", ("moon_phase", *features.NAMES[1:]))
     with pytest.raises(BundleError, match="moon_phase"):
