@@ -70,7 +70,12 @@ def evaluate(
     seeds: Annotated[int, typer.Option(min=1, max=20, help="Models to train and average over.")] = 3,
     as_json: Json = False,
 ) -> None:
-    """Compare the model with simple baselines on what came last in a public data set.
+    """Compare the model with simple baselines on a public data set.
+
+    ranklens: The last 20 % of the lists in time are ranked, each by what came before it.
+
+    polis: Each viewer's last 30 % of votes are ranked by the first 70 % of all viewers; other people's
+    votes among these may be later than the ranked ones.
 
     Example: feedrank evaluate polis ../shared/data/polis_scoop
     """
@@ -132,7 +137,9 @@ def _print_training(path: Path, trained: "Trained", as_json: bool) -> None:
 
 def _print_comparison(comparison: "Comparison") -> None:
     title = f"{comparison.data}: {comparison.metric} over {comparison.units:,} {comparison.unit}"
-    table = Table("", comparison.metric, "standard error", "gain of the model", title=title)
+    table = Table(
+        "", comparison.metric, "standard error", "gain of the model", title=title, caption=comparison.protocol
+    )
     table.add_row("model", *_cells(comparison.model), "")
     for name, figure in comparison.baselines.items():
         table.add_row(name, *_cells(figure), _gain(comparison.gains[name]))

@@ -1,8 +1,12 @@
-"""Evaluation on public sets: the model and the simple baselines side by side, on what came last.
+"""Evaluation on public sets: the model and the simple baselines on what neither has learned from.
 
-Everything is learned from what came before: the features by replay, the model from the features of earlier
-impressions. What the test is averaged over (rankings, viewers) is taken as independent; the gain over a
-baseline is that of the units' differences, so its error is smaller than those of the two figures.
+On RankLens the last lists in time are ranked, and all is learned from what came before: the features by
+replay, the model from the features of earlier impressions. On Polis the first 70 % of every viewer's votes
+are learned from and the rest is ranked, so what other people did may be later than what is ranked: of a
+conversation's history, 54 % of the votes are later than the first ranked vote of a viewer, on average.
+
+What the test is averaged over (rankings, viewers) is taken as independent; the gain over a baseline is that
+of the units' differences, so its error is smaller than those of the two figures.
 """
 
 from collections import Counter, defaultdict
@@ -30,6 +34,15 @@ from training.train import Knobs, Trained, fit
 SEEDS = (1, 2, 3)
 """The model is trained once a seed; its figure is the mean over them, unit by unit."""
 
+PROTOCOLS = {
+    "ranklens": "The last 20 % of the lists in time are ranked, each by what came before it.",
+    "polis": (
+        "Each viewer's last 30 % of votes are ranked by the first 70 % of all viewers; "
+        "other people's votes among these may be later than the ranked ones."
+    ),
+}
+"""What is known and what is ranked, by evaluation."""
+
 _CLICK, _LIKE = NAMES.index("click"), NAMES.index("like")
 _TEST_RANKINGS = 0.2
 _HISTORY_VOTES = 0.7
@@ -46,6 +59,8 @@ class Comparison:
     """Such as "ndcg_at_10"."""
     unit: str
     """What the figures are means over."""
+    protocol: str
+    """What was known and what was ranked, in a sentence or two."""
     units: int
     model: Figure
     baselines: dict[str, Figure]
@@ -63,7 +78,9 @@ class Comparison:
         def named(figure: Figure) -> dict[str, float]:
             return {self.metric: figure.value, "standard_error": figure.standard_error}
 
-        rest = {name: asdict(self)[name] for name in ("data", "unit", "units", "examples", "seeds")}
+        rest = {
+            name: asdict(self)[name] for name in ("data", "unit", "units", "protocol", "examples", "seeds")
+        }
         groups = {
             "baselines": {name: named(figure) for name, figure in self.baselines.items()},
             "gain_over": {name: named(figure) for name, figure in self.gains.items()},
@@ -177,6 +194,8 @@ def _places(replay: Replay, examples: Examples, lists: Sequence[_List]) -> list[
 
 def polis(rows: Sequence[Row], seeds: tuple[int, ...] = SEEDS, tell: Tell = lambda _: None) -> Comparison:
     """Polis: the first 70 % of each viewer's votes are the history, the rest is ranked.
+
+    The split is by viewer, not by time: others' history may be later than the votes that are ranked.
 
     AUC of agree against disagree and pass, a viewer with at least ten votes at a time, weighted by the votes
     ranked; the mean of the conversations with over 4,000 votes. All viewers' histories are folded before
@@ -300,6 +319,7 @@ def _compared(
         data=data,
         metric=metric,
         unit=unit,
+        protocol=PROTOCOLS[data],
         units=int((~np.isnan(model)).sum()),
         model=mean(model, weights, strata),
         baselines={name: mean(values, weights, strata) for name, values in baselines.items()},

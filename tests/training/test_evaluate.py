@@ -11,8 +11,8 @@ import pytest
 from feedrank.v1 import types_pb2 as t
 from typer.testing import CliRunner
 
-from training.commands import app
-from training.evaluate import Comparison, evaluate, polis
+from training.commands import _print_comparison, app, console
+from training.evaluate import PROTOCOLS, Comparison, evaluate, polis
 from training.rows import Row
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -100,6 +100,18 @@ def test_every_command_is_documented_with_an_example() -> None:
     for command in app.registered_commands:
         assert command.callback is not None
         assert "Example: feedrank " in (command.callback.__doc__ or "")
+
+
+def test_the_help_says_what_each_evaluation_knows() -> None:
+    output = " ".join(CliRunner().invoke(app, ["evaluate", "--help"]).output.split())
+    assert all(sentence in output for sentence in PROTOCOLS.values())
+
+
+def test_the_table_says_what_the_evaluation_knows() -> None:
+    comparison = polis(conversation(np.random.default_rng(2)), seeds=(1,))
+    with console.capture() as printed:
+        _print_comparison(comparison)
+    assert PROTOCOLS["polis"] in " ".join(printed.get().split())
 
 
 def test_the_document_names_the_figures_and_the_baselines() -> None:
