@@ -3,6 +3,7 @@
     FeedrankError
     ├── InvalidArgument     a request field is wrong; carries the field
     ├── NotFound            a named thing does not exist
+    ├── Busy                as much is going on as may at a time
     ├── CursorExpired       a session is over: start again without a cursor
     ├── BundleError         a model bundle can't be used
     ├── SettingsError       the configuration can't be used
@@ -41,6 +42,13 @@ class NotFound(FeedrankError):
 
     status = "NOT_FOUND"
     word = "not_found"
+
+
+class Busy(FeedrankError):
+    """As much is going on as may at a time."""
+
+    status = "RESOURCE_EXHAUSTED"
+    word = "busy"
 
 
 class CursorExpired(FeedrankError):

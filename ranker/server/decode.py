@@ -16,6 +16,8 @@ from ranker.timelines import deadline_in
 DEFAULT_SIZE = 20
 MAX_SIZE = 200
 MAX_RANKED = 1_000
+_FOREVER_S = 1e9
+"""What gRPC says remains of a call without a deadline is more than this."""
 
 
 def refuse(problems: checks.Problems) -> None:
@@ -25,9 +27,9 @@ def refuse(problems: checks.Problems) -> None:
 
 
 def trace(context: grpc.ServicerContext, default_s: float) -> Trace:
-    """The budget of a call: the caller's deadline, or the default."""
+    """The budget of a call: the caller's deadline, or the default when there is none."""
     remaining = context.time_remaining()
-    seconds = default_s if remaining is None else remaining
+    seconds = remaining if remaining is not None and remaining < _FOREVER_S else default_s
     return Trace(deadline=deadline_in(seconds), gone=lambda: not context.is_active())
 
 

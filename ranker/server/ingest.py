@@ -1,5 +1,6 @@
 """The Ingest service: check, journal, acknowledge."""
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -8,7 +9,7 @@ from feedrank.v1 import ingest_pb2, ingest_pb2_grpc, types_pb2
 
 from ranker import checks, entries
 from ranker.checks import Problem
-from ranker.errors import InvalidArgument
+from ranker.errors import Busy, InvalidArgument
 from ranker.journal import now_ms
 from ranker.metrics import Metrics
 from ranker.server import decode, encode
@@ -18,12 +19,14 @@ _MOST_NAMED = 1_000
 
 
 class Ingest(ingest_pb2_grpc.IngestServicer):
-    """What flows in."""
+    """What flows in. An open stream holds a thread of the server; half of them are kept for other calls."""
 
-    def __init__(self, writer: Writer, metrics: Metrics, dimension: int) -> None:
+    def __init__(self, writer: Writer, metrics: Metrics, dimension: int, threads: int) -> None:
+        """`dimension`: numbers in a post's vector. `threads`: those of the server."""
         self._writer = writer
         self._metrics = metrics
         self._dimension = dimension
+        self._streams = threading.BoundedSemaphore(max(1, threads // 2))
 
     def PutPosts(
         self, request: ingest_pb2.PutPostsRequest, context: grpc.ServicerContext
@@ -66,9 +69,17 @@ class Ingest(ingest_pb2_grpc.IngestServicer):
         self, request_iterator: Iterator[ingest_pb2.StreamEventsRequest], context: grpc.ServicerContext
     ) -> ingest_pb2.StreamEventsResponse:
         """Records batches of a stream; the answer sums them up."""
+        if not self._streams.acquire(blocking=False):
+            raise Busy("too many streams are open: close one, or raise server.threads")
+        try:
+            return self._record(request_iterator)
+        finally:
+            self._streams.release()
+
+    def _record(self, requests: Iterator[ingest_pb2.StreamEventsRequest]) -> ingest_pb2.StreamEventsResponse:
         total = types_pb2.WriteResult(visible=True)
         first, rejected = 0, 0
-        for request in request_iterator:
+        for request in requests:
             result = self._put("events", request.events, entries.of_events)
             for row in result.rejected[: _MOST_NAMED - len(total.rejected)]:
                 row.index += first

@@ -84,10 +84,10 @@ def _server(settings: ServerSettings, metrics: Metrics) -> grpc.Server:
 
 
 def _add(server: grpc.Server, service: Service, metrics: Metrics) -> None:
-    deadline_s = service.settings.server.deadline_s
-    feed_pb2_grpc.add_FeedServicer_to_server(Feed(service.timelines, metrics, deadline_s), server)
+    settings = service.settings.server
+    feed_pb2_grpc.add_FeedServicer_to_server(Feed(service.timelines, metrics, settings.deadline_s), server)
     ingest_pb2_grpc.add_IngestServicer_to_server(
-        Ingest(service.writer, metrics, service.state.dimension), server
+        Ingest(service.writer, metrics, service.state.dimension, settings.threads), server
     )
     controls_pb2_grpc.add_ControlsServicer_to_server(Controls(service.writer, service.state), server)
     privacy_pb2_grpc.add_PrivacyServicer_to_server(Privacy(), server)

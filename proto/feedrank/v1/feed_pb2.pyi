@@ -184,6 +184,7 @@ class RankedPost(_message.Message):
     FACTORS_FIELD_NUMBER: _builtins.int
     post_id: _builtins.str
     author_id: _builtins.str
+    """Empty for a deleted post whose author is forgotten."""
     score: _builtins.float
     """The weighted sum of the heads times the factors; only its order within one answer has meaning."""
     position: _builtins.int

@@ -83,7 +83,7 @@ class FeedServicer:
         raise NotImplementedError('Method not implemented!')
 
     def SimilarPosts(self, request, context):
-        """Posts whose vectors are nearest to one post's, ranked for the viewer when one is given.
+        """Posts whose vectors are nearest to one post's, filtered for the viewer when one is given.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -40,7 +40,7 @@ class FeedStub:
     RankPosts: _grpc.UnaryUnaryMultiCallable[_feed_pb2.RankPostsRequest, _feed_pb2.RankPostsResponse]
     """Ranks posts that the caller brings."""
     SimilarPosts: _grpc.UnaryUnaryMultiCallable[_feed_pb2.SimilarPostsRequest, _feed_pb2.SimilarPostsResponse]
-    """Posts whose vectors are nearest to one post's, ranked for the viewer when one is given."""
+    """Posts whose vectors are nearest to one post's, filtered for the viewer when one is given."""
     SearchPosts: _grpc.UnaryUnaryMultiCallable[_feed_pb2.SearchPostsRequest, _feed_pb2.SearchPostsResponse]
     """Posts that answer a question. Not built yet: UNIMPLEMENTED."""
     ExplainPost: _grpc.UnaryUnaryMultiCallable[_feed_pb2.ExplainPostRequest, _feed_pb2.ExplainPostResponse]
@@ -58,7 +58,7 @@ class FeedAsyncStub(FeedStub):
     RankPosts: _aio.UnaryUnaryMultiCallable[_feed_pb2.RankPostsRequest, _feed_pb2.RankPostsResponse]  # type: ignore[assignment]
     """Ranks posts that the caller brings."""
     SimilarPosts: _aio.UnaryUnaryMultiCallable[_feed_pb2.SimilarPostsRequest, _feed_pb2.SimilarPostsResponse]  # type: ignore[assignment]
-    """Posts whose vectors are nearest to one post's, ranked for the viewer when one is given."""
+    """Posts whose vectors are nearest to one post's, filtered for the viewer when one is given."""
     SearchPosts: _aio.UnaryUnaryMultiCallable[_feed_pb2.SearchPostsRequest, _feed_pb2.SearchPostsResponse]  # type: ignore[assignment]
     """Posts that answer a question. Not built yet: UNIMPLEMENTED."""
     ExplainPost: _aio.UnaryUnaryMultiCallable[_feed_pb2.ExplainPostRequest, _feed_pb2.ExplainPostResponse]  # type: ignore[assignment]
@@ -91,7 +91,7 @@ class FeedServicer(metaclass=_abc_1.ABCMeta):
         request: _feed_pb2.SimilarPostsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_feed_pb2.SimilarPostsResponse, _abc.Awaitable[_feed_pb2.SimilarPostsResponse]]:
-        """Posts whose vectors are nearest to one post's, ranked for the viewer when one is given."""
+        """Posts whose vectors are nearest to one post's, filtered for the viewer when one is given."""
 
     @_abc_1.abstractmethod
     def SearchPosts(

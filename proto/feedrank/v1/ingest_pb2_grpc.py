@@ -112,6 +112,8 @@ class IngestServicer:
 
     def StreamEvents(self, request_iterator, context):
         """Many batches over one stream; the answer sums them up. A batch is acknowledged only by the answer.
+        An open stream holds one of the server's threads (server.threads); when half of them are held so, a
+        further stream is refused with RESOURCE_EXHAUSTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

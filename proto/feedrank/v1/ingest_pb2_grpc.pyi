@@ -47,7 +47,10 @@ class IngestStub:
     RecordEvents: _grpc.UnaryUnaryMultiCallable[_ingest_pb2.RecordEventsRequest, _ingest_pb2.RecordEventsResponse]
     """Records what viewers did."""
     StreamEvents: _grpc.StreamUnaryMultiCallable[_ingest_pb2.StreamEventsRequest, _ingest_pb2.StreamEventsResponse]
-    """Many batches over one stream; the answer sums them up. A batch is acknowledged only by the answer."""
+    """Many batches over one stream; the answer sums them up. A batch is acknowledged only by the answer.
+    An open stream holds one of the server's threads (server.threads); when half of them are held so, a
+    further stream is refused with RESOURCE_EXHAUSTED.
+    """
 
 @_typing.type_check_only
 class IngestAsyncStub(IngestStub):
@@ -68,7 +71,10 @@ class IngestAsyncStub(IngestStub):
     RecordEvents: _aio.UnaryUnaryMultiCallable[_ingest_pb2.RecordEventsRequest, _ingest_pb2.RecordEventsResponse]  # type: ignore[assignment]
     """Records what viewers did."""
     StreamEvents: _aio.StreamUnaryMultiCallable[_ingest_pb2.StreamEventsRequest, _ingest_pb2.StreamEventsResponse]  # type: ignore[assignment]
-    """Many batches over one stream; the answer sums them up. A batch is acknowledged only by the answer."""
+    """Many batches over one stream; the answer sums them up. A batch is acknowledged only by the answer.
+    An open stream holds one of the server's threads (server.threads); when half of them are held so, a
+    further stream is refused with RESOURCE_EXHAUSTED.
+    """
 
 class IngestServicer(metaclass=_abc_1.ABCMeta):
     """What flows in. A write is acknowledged when the journal has it on disk. Bad rows are named in the
@@ -122,6 +128,9 @@ class IngestServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_ingest_pb2.StreamEventsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_ingest_pb2.StreamEventsResponse, _abc.Awaitable[_ingest_pb2.StreamEventsResponse]]:
-        """Many batches over one stream; the answer sums them up. A batch is acknowledged only by the answer."""
+        """Many batches over one stream; the answer sums them up. A batch is acknowledged only by the answer.
+        An open stream holds one of the server's threads (server.threads); when half of them are held so, a
+        further stream is refused with RESOURCE_EXHAUSTED.
+        """
 
 def add_IngestServicer_to_server(servicer: IngestServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

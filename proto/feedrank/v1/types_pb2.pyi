@@ -406,7 +406,9 @@ Global___User: _TypeAlias = User  # noqa: Y015
 
 @_typing.final
 class Relation(_message.Message):
-    """A relation between two users."""
+    """A relation between two users. A user has at most 50,000 of a kind: further ones are accepted and
+    change nothing until others are taken back.
+    """
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -456,8 +458,8 @@ class Event(_message.Message):
     POSITION_FIELD_NUMBER: _builtins.int
     SURFACE_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
-    """Makes the write idempotent: a second event with this id is counted as a duplicate and changes
-    nothing. Empty: no such protection. At most 256 bytes. The last million ids are remembered.
+    """Makes the write idempotent: a second event with this id is accepted and changes nothing.
+    Empty: no such protection. At most 256 bytes. The last million ids are remembered.
     """
     viewer_id: _builtins.str
     """Required."""

@@ -4,6 +4,7 @@ import math
 import re
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import feedrank
@@ -19,6 +20,7 @@ from feedrank.v1 import types_pb2 as t
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from ranker.server import decode
 from tests.conftest import DIMENSION
 from tests.live import Server
 
@@ -367,3 +369,24 @@ def all_fields(descriptor: Descriptor) -> Iterator[str]:
 def rows_field(batch: type[Message]) -> str:
     """The field that holds a batch's rows."""
     return batch.DESCRIPTOR.fields[0].name
+
+
+@pytest.mark.parametrize(("given_s", "expected_s"), [(None, 2.0), (0.5, 0.5), (30.0, 30.0)])
+def test_a_call_has_its_callers_time_and_the_default_when_none_is_given(
+    given_s: float | None, expected_s: float
+) -> None:
+    found: list[float] = []
+
+    def call(_content: bytes, context: grpc.ServicerContext) -> bytes:
+        found.append(decode.trace(context, 2.0).deadline - time.monotonic())
+        return b""
+
+    server = grpc.server(ThreadPoolExecutor(1))
+    method = grpc.unary_unary_rpc_method_handler(call)
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler("any", {"call": method}),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:
+        channel.unary_unary("/any/call")(b"", timeout=given_s)
+    server.stop(0).wait()
+    assert found == [pytest.approx(0.9 * expected_s, abs=0.3)]

@@ -9,9 +9,11 @@ from itertools import count
 import feedrank
 import numpy as np
 import pytest
+from feedrank.v1.ingest_pb2 import StreamEventsRequest
+from feedrank.v1.ingest_pb2_grpc import IngestStub
 
-from tests.conftest import Network
-from tests.live import Server
+from tests.conftest import Launch, Network
+from tests.live import Server, within
 
 IN_TIMELINE_S = 0.250
 BY_VECTOR_S = 2.0
@@ -110,6 +112,32 @@ def test_a_stream_sums_its_batches_up(network: Network) -> None:
     written = network.client.stream_events([*good, feedrank.event("", "click", "p000001")])
     assert (written.accepted, written.rejected_count) == (2_500, 1)
     assert [(row.index, row.field) for row in written.rejected] == [(2_500, "viewer_id")]
+
+
+def test_idle_streams_leave_threads_to_others(launch: Launch) -> None:
+    client = (server := launch(SERVER__THREADS="4")).client
+    stub, done = IngestStub(server.channel), threading.Event()
+
+    def idle() -> Iterator[StreamEventsRequest]:
+        yield StreamEventsRequest(events=[feedrank.event("ana", "click", "p")])
+        done.wait(20)
+
+    calls = [stub.StreamEvents.future(idle(), timeout=20) for _ in range(2)]
+    refused = within(5, lambda: busy(client))
+    assert "too many streams are open: close one, or raise server.threads" in str(refused)
+    client.timeline("ana")
+    done.set()
+    assert all(call.result().result.accepted == 1 for call in calls)
+    assert not busy(client)
+
+
+def busy(client: feedrank.Client) -> feedrank.ResourceExhausted | None:
+    """What one more stream is refused with."""
+    try:
+        client.stream_events([feedrank.event("ana", "click", "p")])
+    except feedrank.ResourceExhausted as error:
+        return error
+    return None
 
 
 def test_putting_a_post_again_replaces_its_words(network: Network) -> None:
