@@ -7,7 +7,7 @@ never change.
 import hashlib
 import os
 from collections.abc import Iterable, Iterator
-from itertools import dropwhile, islice
+from itertools import dropwhile
 from pathlib import Path
 
 import pyarrow as pa
@@ -18,6 +18,7 @@ from ranker.journal import Journal, Record, order
 
 _SCHEMA = pa.schema([("position", pa.string()), ("entry", pa.binary())])
 _FILE_ENTRIES = 10_000
+_FILE_BYTES = 64_000_000
 
 
 class Archive:
@@ -42,11 +43,12 @@ class Archive:
     def append(self, records: Iterable[Record]) -> None:
         """Add records that come after the last one; on disk when this returns."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        rest = iter(records)
-        while part := tuple(islice(rest, _FILE_ENTRIES)):
+        for torn in self.folder.glob("*.tmp"):
+            torn.unlink()
+        for part in _parts(records):
             self._write(part)
 
-    def _write(self, part: tuple[Record, ...]) -> None:
+    def _write(self, part: list[Record]) -> None:
         table = pa.table(list(zip(*part, strict=True)), schema=_SCHEMA)
         buffer = pa.BufferOutputStream()
         pq.write_table(table, buffer, compression="zstd")
@@ -68,12 +70,25 @@ class Archive:
 
 
 def history(archive: Archive, journal: Journal, after: str = "") -> Iterator[Record]:
-    """All records after a position: from the archive, then from the journal. Raises on a gap."""
-    for record in archive.records(after):
-        after = record[0]
-        yield record
-    journal.check_unbroken(after)
-    yield from journal.records(after)
+    """All records after a position: from the archive, then from the journal. Raises on a gap.
+
+    A server may archive and trim meanwhile: what left the journal before it was read here is in the archive.
+    """
+    while True:
+        for record in archive.records(after):
+            after = record[0]
+            yield record
+        batch = journal.read(after)
+        try:
+            journal.check_unbroken(after)  # after the read: what was whole now was whole then
+        except JournalError:
+            if order(archive.last) <= order(after):
+                raise
+            continue
+        if not batch:
+            return
+        yield from batch
+        after = batch[-1][0]
 
 
 def sync(folder: Path) -> None:
@@ -83,6 +98,20 @@ def sync(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:
+    """Records by files: bounded by entries and by bytes."""
+    part: list[Record] = []
+    size = 0
+    for record in records:
+        part.append(record)
+        size += len(record[1])
+        if len(part) >= _FILE_ENTRIES or size >= _FILE_BYTES:
+            yield part
+            part, size = [], 0
+    if part:
+        yield part
 
 
 def _name(position: str) -> str:

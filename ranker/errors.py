@@ -73,7 +73,7 @@ class SettingsError(FeedrankError):
 
 
 class JournalUnavailable(FeedrankError):
-    """The journal does not answer; nothing was written."""
+    """The journal does not answer; nothing was acknowledged."""
 
     status = "UNAVAILABLE"
     word = "journal_unavailable"

@@ -19,6 +19,8 @@ STREAM = "feedrank:journal"
 START = "0-0"
 _FIELD = b"e"
 _ANSWER_WITHIN_S = 5.0
+# An entry may be as long as the longest message.
+_BATCH_ENTRIES = 64
 
 Entry = journal_pb2.Entry
 
@@ -76,7 +78,7 @@ class Journal:
             raise _unavailable(error) from error
         return str(position, "ascii")  # type: ignore[arg-type]
 
-    def read(self, after: str, *, count: int = 256, block_ms: int | None = None) -> list[Record]:
+    def read(self, after: str, *, count: int = _BATCH_ENTRIES, block_ms: int | None = None) -> list[Record]:
         """The next entries after a position, waiting up to `block_ms` for the first."""
         try:
             answer = self._client.xread({self._stream: after or START}, count=count, block=block_ms)
@@ -92,7 +94,7 @@ class Journal:
 
     def records(self, after: str) -> Iterator[Record]:
         """All entries after a position, to the end as it is when reached."""
-        while batch := self.read(after, count=1024):
+        while batch := self.read(after):
             yield from batch
             after = batch[-1][0]
 

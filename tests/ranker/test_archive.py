@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ranker import archive as module
 from ranker.archive import Archive, history
 from ranker.errors import JournalError
-from ranker.journal import Entry, Journal, Record
+from ranker.journal import Entry, Journal, Record, order
 
 
 def records(first: int, last: int) -> list[Record]:
@@ -91,3 +91,31 @@ def test_history_with_a_gap_between_archive_and_journal_is_an_error(
     journal.trim(positions[5])
     with pytest.raises(JournalError, match="trimmed"):
         list(history(archive, journal))
+
+
+def test_history_loses_nothing_while_a_server_archives_and_trims(archive: Archive, journal: Journal) -> None:
+    for i in range(300):
+        journal.append(Entry(time_ms=i))
+    whole = list(journal.records(""))
+    archive.append(whole[:20])
+    told = []
+    for record in history(archive, journal):
+        told.append(record)
+        upto = {10: 99, 120: 250}.get(len(told))
+        if upto:
+            archive.append([one for one in whole[:upto] if order(one[0]) > order(archive.last)])
+            journal.trim(whole[upto - 1][0])
+    assert told == whole
+
+
+def test_a_file_is_bounded_in_bytes_too(archive: Archive, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_FILE_BYTES", 1_000)
+    archive.append([(f"{i}-0", bytes(400)) for i in range(1, 8)])
+    assert len(archive.files()) == 3
+
+
+def test_torn_files_are_removed_before_the_next_is_written(archive: Archive) -> None:
+    archive.append(records(1, 3))
+    (archive.folder / "torn.tmp").write_bytes(b"PAR1 half")
+    archive.append(records(3, 5))
+    assert list(archive.folder.glob("*.tmp")) == []
