@@ -1,7 +1,6 @@
 """The follower: the one thread that reads the journal and folds it."""
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable
 
@@ -15,6 +14,7 @@ from ranker.journal import Journal, Record, order
 log = structlog.get_logger()
 
 _BLOCK_MS = 500
+_PAUSE_S = 0.1
 
 
 class Follower:
@@ -42,6 +42,11 @@ class Follower:
         if self._thread.is_alive():
             self._thread.join()
 
+    @property
+    def alive(self) -> bool:
+        """Whether entries are followed: the thread was started and has not ended."""
+        return self._thread.is_alive()
+
     def apply(self, record: Record) -> None:
         """Fold one record. One that can't be folded is set aside with its reason and blocks nothing."""
         position, payload = record
@@ -60,9 +65,9 @@ class Follower:
             return self._folded.wait_for(lambda: order(self.fold.state.position) >= wanted, timeout_s)
 
     def lag(self) -> int:
-        """Entries not folded yet, counted up to a thousand; -1 when the journal does not answer."""
+        """Entries not folded yet, counted up to a hundred; -1 when the journal does not answer."""
         try:
-            return len(self.journal.read(self.fold.state.position, count=1_000))
+            return len(self.journal.read(self.fold.state.position, count=100))
         except JournalUnavailable:
             return -1
 
@@ -73,21 +78,26 @@ class Follower:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                records = self.journal.read(self.fold.state.position, block_ms=_BLOCK_MS)
-                self.connected = True
+                self._follow()
             except JournalUnavailable as error:
                 self._lost(error)
-                continue
-            for record in records:
-                self.apply(record)
-            if records:
-                with self._folded:
-                    self._folded.notify_all()
-            while self._jobs:
-                self._jobs.popleft()()
+            except Exception:
+                log.exception("fold_failed")
+                self._stop.wait(_PAUSE_S)
+
+    def _follow(self) -> None:
+        records = self.journal.read(self.fold.state.position, block_ms=_BLOCK_MS)
+        self.connected = True
+        for record in records:
+            self.apply(record)
+        if records:
+            with self._folded:
+                self._folded.notify_all()
+        while self._jobs:
+            self._jobs.popleft()()
 
     def _lost(self, error: JournalUnavailable) -> None:
         if self.connected:
             log.warning("journal_lost", reason=str(error))
         self.connected = False
-        time.sleep(0.1)
+        self._stop.wait(_PAUSE_S)

@@ -1,6 +1,7 @@
 """Upkeep: snapshots, the archive, and the journal's trimming, in a thread beside the fold."""
 
 import threading
+from concurrent.futures import Future
 from itertools import takewhile
 from pathlib import Path
 
@@ -65,17 +66,19 @@ class Upkeep:
 
     def _copy(self) -> snapshot.Content:
         """A copy of the state between two entries, made by the fold's own thread."""
-        done = threading.Event()
-        copied: list[snapshot.Content] = []
+        copied = Future[snapshot.Content]()
 
         def copy() -> None:
-            copied.append(snapshot.Content.of(self._follower.fold.state))
-            done.set()
+            try:
+                copied.set_result(snapshot.Content.of(self._follower.fold.state))
+            except Exception as error:
+                copied.set_exception(error)
 
         self._follower.between_entries(copy)
-        if not done.wait(_WAIT_S):
-            raise FeedrankError("the fold did not come to rest for a snapshot: try again")
-        return copied[0]
+        try:
+            return copied.result(_WAIT_S)
+        except TimeoutError as error:
+            raise FeedrankError("the fold did not come to rest for a snapshot: try again") from error
 
     def _archive(self, position: str) -> None:
         after = self.archive.last
@@ -89,5 +92,5 @@ class Upkeep:
             try:
                 if snapshot.latest(self.snapshots) != self._follower.fold.state.position:
                     self.save()
-            except (FeedrankError, OSError) as error:
-                log.error("snapshot_failed", reason=str(error))
+            except Exception as error:
+                log.exception("snapshot_failed", reason=str(error))

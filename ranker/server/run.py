@@ -2,7 +2,7 @@
 
 import signal
 from concurrent.futures import ThreadPoolExecutor
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 
 import grpc
 import structlog
@@ -23,6 +23,7 @@ from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
 from ranker.errors import SettingsError
+from ranker.follower import Follower
 from ranker.metrics import Metrics
 from ranker.server.admin import Admin
 from ranker.server.controls import Controls, Privacy
@@ -33,6 +34,8 @@ from ranker.service import Service
 from ranker.settings import ServerSettings, Settings
 
 log = structlog.get_logger()
+
+_LOOK_S = 1.0
 
 _SERVICES = tuple(
     file.DESCRIPTOR.services_by_name[name].full_name
@@ -63,11 +66,23 @@ def serve(settings: Settings) -> None:
         server.start()
         _say(alive, health_pb2.HealthCheckResponse.SERVING)
         log.info("serving", address=address, data=str(settings.data))
-        stop.get()
+        _wait(stop, service.follower, alive)
         log.info("draining", seconds=settings.server.drain_s)
         _say(alive, health_pb2.HealthCheckResponse.NOT_SERVING)
         server.stop(settings.server.drain_s).wait()
     log.info("stopped")
+
+
+def _wait(stop: "SimpleQueue[int]", follower: Follower, alive: health.HealthServicer) -> None:
+    """Wait for a signal. A server whose state stands still says that it does not serve."""
+    while True:
+        try:
+            stop.get(timeout=_LOOK_S)
+        except Empty:
+            if not follower.alive:
+                _say(alive, health_pb2.HealthCheckResponse.NOT_SERVING)
+        else:
+            return
 
 
 def _server(settings: ServerSettings, metrics: Metrics) -> grpc.Server:

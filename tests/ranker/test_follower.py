@@ -12,6 +12,7 @@ from ranker.follower import Follower
 from ranker.journal import Entry, Journal
 from ranker.state import State
 from ranker.writer import Writer
+from tests.live import within
 
 NOW = 1_795_305_600_000
 
@@ -117,3 +118,29 @@ def test_a_lost_journal_is_noticed_and_said_once() -> None:
         follower.stop()
     assert not follower.connected
     assert [line["event"] for line in logged] == ["journal_lost"]
+
+
+def test_a_job_that_fails_ends_nothing(journal: Journal, follower: Follower) -> None:
+    def job() -> None:
+        raise MemoryError
+
+    with capture_logs() as logged:
+        follower.between_entries(job)
+        assert within(5, lambda: logged)
+    assert [line["event"] for line in logged] == ["fold_failed"]
+    assert follower.wait_for(journal.append(user("ana")), 5)
+
+
+def test_a_follower_is_alive_from_its_start_to_its_stop(journal: Journal) -> None:
+    follower = Follower(journal, Fold(State(4)))
+    assert not follower.alive
+    follower.start()
+    assert follower.alive
+    follower.stop()
+    assert not follower.alive
+
+
+def test_lag_counts_no_further_than_a_hundred(journal: Journal) -> None:
+    for i in range(120):
+        journal.append(user(f"u{i}"))
+    assert Follower(journal, Fold(State(4))).lag() == 100

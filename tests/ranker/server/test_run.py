@@ -6,13 +6,20 @@ import threading
 import time
 from itertools import count
 from pathlib import Path
+from queue import SimpleQueue
 
 import feedrank
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_health.v1.health import HealthServicer
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
+from ranker.fold import Fold
+from ranker.follower import Follower
+from ranker.journal import Journal
+from ranker.server import run
+from ranker.state import State
 from tests.conftest import Launch, Network
 from tests.live import Server, within
 
@@ -193,3 +200,16 @@ def values(page: str) -> dict[str, float]:
     """The samples of a metrics page."""
     samples = re.findall(r"^(\w+(?:\{[^}]*\})?) (\S+)$", page, re.MULTILINE)
     return {name: float(value) for name, value in samples}
+
+
+def test_a_server_whose_fold_has_ended_says_that_it_does_not_serve() -> None:
+    follower = Follower(Journal.connect("unix:///nowhere"), Fold(State(4)))
+    stop, health = SimpleQueue[int](), HealthServicer()
+    health.set("", SERVING)
+    waiting = threading.Thread(target=run._wait, args=(stop, follower, health))
+    waiting.start()
+    asked = health_pb2.HealthCheckRequest()
+    said = within(5, lambda: health.Check(asked, None).status == health_pb2.HealthCheckResponse.NOT_SERVING)
+    stop.put(signal.SIGTERM)
+    waiting.join()
+    assert said
