@@ -10,6 +10,7 @@ import queue
 import threading
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,8 @@ from ranker.journal import Journal, now_ms
 
 log = structlog.get_logger()
 
+_DAY_MS = 86_400_000
+
 
 class ImpressionSettings(BaseModel, frozen=True, extra="forbid"):
     """How what was served is written down."""
@@ -35,6 +38,7 @@ class ImpressionSettings(BaseModel, frozen=True, extra="forbid"):
     file_rows: int = Field(20_000, ge=1, description="Rows of a Parquet file.")
     file_age_s: float = Field(10, gt=0, description="A file is written at the latest after so long.")
     journal_interval_s: float = Field(0.02, gt=0, description="What was served is journaled so often.")
+    keep_days: float = Field(30, gt=0, description="Older files are removed.")
 
 
 SCHEMA = pa.schema(
@@ -93,7 +97,9 @@ class ImpressionLog:
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
 
     def start(self) -> None:
-        """Begin to write."""
+        """Begin to write. Files that a killed server did not finish are removed."""
+        for torn in self.folder.glob("*.tmp"):
+            torn.unlink()
         self._thread.start()
 
     def stop(self) -> None:
@@ -116,19 +122,28 @@ class ImpressionLog:
 
     def _run(self) -> None:
         while not self._stop.is_set() or not self._queue.empty():
-            answers = self._take()
-            if answers:
-                self._enter(answers)
-                self._rows += answers
-                self._row_count += sum(len(answer.post_ids) for answer in answers)
-            if self._due():
-                self._write()
+            try:
+                self._turn()
+            except Exception:
+                log.exception("impressions_failed")
         self._write()
+
+    def _turn(self) -> None:
+        if self._due():
+            self._write()
+        answers = self._take()
+        self._rows += answers
+        self._row_count += sum(len(answer.post_ids) for answer in answers)
+        if answers:
+            self._enter(answers)
 
     def _take(self) -> list[Answer]:
         """The answers that wait, after a moment in which more may come."""
         self._stop.wait(self.settings.journal_interval_s)
-        return [self._queue.get_nowait() for _ in range(self._queue.qsize())]
+        answers: list[Answer] = []
+        with suppress(queue.Empty):  # `record` takes some away when the queue is full
+            answers.extend(self._queue.get_nowait() for _ in range(self._queue.qsize()))
+        return answers
 
     def _enter(self, answers: list[Answer]) -> None:
         pages = [
@@ -147,24 +162,32 @@ class ImpressionLog:
 
     def _write(self) -> None:
         self._since = time.monotonic()
-        if not self._rows:
+        answers, self._rows, self._row_count = self._rows, [], 0
+        if not answers:
             return
-        path = self.folder / f"{now_ms():015}-{self._rows[0].request_id[:8]}.parquet"
         try:
-            self._write_file(path)
-        except OSError as error:
-            self.dropped += len(self._rows)
-            log.error("impressions_not_written", path=str(path), reason=str(error))
-        self._rows, self._row_count = [], 0
+            self._write_file(answers)
+        except Exception as error:
+            self.dropped += len(answers)
+            log.exception("impressions_not_written", folder=str(self.folder), reason=str(error))
+        else:
+            self._remove_old()
 
-    def _write_file(self, path: Path) -> None:
+    def _write_file(self, answers: list[Answer]) -> None:
+        path = self.folder / f"{now_ms():015}-{answers[0].request_id[:8]}.parquet"
         self.folder.mkdir(parents=True, exist_ok=True)
         temporary = path.with_suffix(".tmp")
         with temporary.open("wb") as file:
-            pq.write_table(pa.concat_tables(map(_table, self._rows)), file, compression="zstd")
+            pq.write_table(pa.concat_tables(map(_table, answers)), file, compression="zstd")
             file.flush()
             os.fsync(file.fileno())
         temporary.rename(path)
+
+    def _remove_old(self) -> None:
+        oldest = f"{now_ms() - int(self.settings.keep_days * _DAY_MS):015}"
+        for name in os.listdir(self.folder):
+            if name < oldest and name.endswith(".parquet"):
+                (self.folder / name).unlink(missing_ok=True)
 
 
 def _table(answer: Answer) -> pa.Table:

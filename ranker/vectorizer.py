@@ -87,6 +87,9 @@ class Vectorizer:
                         self._stop.wait(_IDLE_S)
             except (EmbedderUnavailable, JournalUnavailable) as error:
                 self._lost(error)
+            except Exception as error:
+                log.exception("vectorizer_failed")
+                self._lost(error)
 
     def _connect(self) -> None:
         socket = private_socket(self._folder, "embedder.sock")
