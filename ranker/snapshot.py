@@ -7,6 +7,7 @@ written last: a folder without one is torn and passed over.
 import hashlib
 import json
 import os
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from ranker.state.columns import Array
 
 FORMAT = 1
 _KEEP = 2
+_NAME = re.compile(r"\d+-\d+")
 
 log = structlog.get_logger()
 
@@ -45,7 +47,8 @@ def save(content: Content, folder: Path) -> Path:
     """Write a snapshot below `folder`, keep the newest two, and return its path."""
     target = folder / str(content.facts["position"] or "0-0")
     temporary = target.with_suffix(".tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
+    for torn in folder.glob("*.tmp"):
+        shutil.rmtree(torn, ignore_errors=True)
     temporary.mkdir(parents=True)
     hashes = {name: _write(temporary / f"{name}.npy", array) for name, array in content.arrays.items()}
     manifest = {"format": FORMAT, "facts": content.facts, "sha256": hashes}
@@ -82,7 +85,7 @@ def latest(folder: Path) -> str:
 
 
 def _newest_first(folder: Path) -> Iterator[Path]:
-    whole = [path.parent for path in folder.glob("*/manifest.json") if path.parent.suffix != ".tmp"]
+    whole = [path.parent for path in folder.glob("*/manifest.json") if _NAME.fullmatch(path.parent.name)]
     yield from sorted(whole, key=lambda path: order(path.name), reverse=True)
 
 

@@ -141,3 +141,18 @@ def test_a_manifest_of_another_format_is_refused(tmp_path: Path, monkeypatch: py
     with capture_logs() as logged:
         assert restored(tmp_path).position == ""
     assert "format 1, this version reads 2" in logged[0]["reason"]
+
+
+def test_a_folder_of_another_name_is_passed_over(tmp_path: Path) -> None:
+    saved = written(tmp_path, 40)
+    (tmp_path / "40-0").rename(tmp_path / "50-0.bak")
+    written(tmp_path, 40)
+    assert restored(tmp_path).fingerprint() == saved.fingerprint()
+    assert snapshot.latest(tmp_path) == "40-0"
+
+
+def test_torn_snapshots_are_removed_before_the_next_is_written(tmp_path: Path) -> None:
+    (tmp_path / "7-0.tmp").mkdir()
+    (tmp_path / "7-0.tmp" / "post.author.npy").write_bytes(b"half")
+    written(tmp_path, 9)
+    assert [path.name for path in tmp_path.iterdir()] == ["9-0"]
