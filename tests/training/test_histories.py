@@ -62,9 +62,12 @@ def test_every_kind_of_row_folds() -> None:
 
 @pytest.mark.parametrize("archived", [0, 2, 4])
 @pytest.mark.parametrize("runs", [True, False])
-def test_a_data_folder_gives_the_examples_of_its_history(tmp_path: Path, archived: int, runs: bool) -> None:
+def test_a_data_folder_gives_the_examples_of_its_history(
+    tmp_path: Path, request: pytest.FixtureRequest, archived: int, runs: bool
+) -> None:
     valkey = EmbeddedValkey(tmp_path / "journal")
     valkey.start()
+    request.addfinalizer(valkey.stop)
     journal = Journal.at_socket(valkey.socket)
     for _, entry in of_rows(some_rows()):
         journal.append(entry)
@@ -77,7 +80,6 @@ def test_a_data_folder_gives_the_examples_of_its_history(tmp_path: Path, archive
     examples = examples_of_data_folder(tmp_path)
     assert journal.ping() is runs
     journal.close()
-    valkey.stop()
     direct = Replay(State(3))
     direct.run(of_rows(some_rows()))
     assert np.array_equal(examples.features, direct.examples().features, equal_nan=True)
