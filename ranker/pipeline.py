@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ranker import factors, features, heads, selection
 from ranker.candidates import Candidates, Found, Mask, View
 from ranker.query import Query
+from ranker.state.columns import Slots
 
 log = structlog.get_logger()
 
@@ -106,6 +107,8 @@ class Ranking:
 
     scored: Scored
     propensity: NDArray[np.float64]
+    left_out: Slots = field(default_factory=lambda: np.zeros(0, np.int32))
+    """Posts that got no place though there was room: they say what a placed one says."""
 
     def __getitem__(self, rows: NDArray[np.int64] | slice) -> "Ranking":
         return Ranking(self.scored[rows], self.propensity[rows])
@@ -204,9 +207,10 @@ class Pipeline:
             chosen = self.order(query, scored.posts, scored.score, self._new(scored.posts), places)
         spread = {"author_spread": chosen.author_spread, "content_spread": chosen.content_spread}
         placed = scored[chosen.rows]
-        return Ranking(
-            replace(placed, multipliers=placed.multipliers | spread, score=chosen.score), chosen.propensity
-        )
+        placed = replace(placed, multipliers=placed.multipliers | spread, score=chosen.score)
+        room = len(chosen.rows) < places
+        left_out = np.delete(scored.posts.slot, chosen.rows) if room else scored.posts.slot[:0]
+        return Ranking(placed, chosen.propensity, left_out)
 
     def _new(self, posts: Candidates) -> Mask:
         """Which posts the fresh source brought."""

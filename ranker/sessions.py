@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field
 from ranker.errors import CursorExpired, InvalidArgument
 from ranker.pipeline import Ranking
 from ranker.query import Ask
-from ranker.state import State
+from ranker.state import NONE, State
 from ranker.state.columns import Slots
 
 _KEY_BYTES = 12
@@ -43,6 +43,8 @@ class Session:
     brought: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
     propensity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     score: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    left_out: list[str] = field(default_factory=list)
+    """Posts that say what one in the order says."""
     complete: bool = False
     """Nothing more will come after the last place."""
     used: float = 0.0
@@ -52,6 +54,7 @@ class Session:
         """Put a ranking after the last place. An empty one ends the session, if nothing was degraded."""
         posts = ranking.scored.posts
         self.ids += [state.post_ids.names[slot] for slot in posts.slot]
+        self.left_out += [state.post_ids.names[slot] for slot in ranking.left_out]
         self.brought = np.append(self.brought, posts.brought)
         self.propensity = np.append(self.propensity, ranking.propensity)
         self.score = np.append(self.score, ranking.scored.score)
@@ -64,6 +67,11 @@ class Session:
     def slots(self, state: State) -> Slots:
         """The posts as they are numbered now; NONE for those that left."""
         return state.post_ids.slots(self.ids)
+
+    def settled(self, state: State) -> Slots:
+        """The posts that need not be ranked again, sorted."""
+        slots = state.post_ids.slots([*self.ids, *self.left_out])
+        return np.unique(slots[slots != NONE])
 
     def cursor(self, place: int) -> str:
         """What continues at a place."""

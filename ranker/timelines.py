@@ -167,8 +167,7 @@ class Timelines:
         self, pipeline: Pipeline, viewer: Query, session: Session, scorer: Scorer, trace: Trace
     ) -> Ranking:
         """Rank anew what the session does not hold, and put it at its end."""
-        held = session.slots(self.state)
-        ask = replace(viewer.ask, shown=np.unique(held[held != NONE]))
+        ask = replace(viewer.ask, shown=session.settled(self.state))
         places = max(self.sessions.settings.places, ask.size)
         ranking = pipeline.rank(replace(viewer, ask=ask), self.view, scorer, places, trace)
         session.extend(ranking, self.state, whole=not trace.degraded)

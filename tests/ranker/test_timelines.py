@@ -107,6 +107,17 @@ def test_a_page_whose_posts_went_meanwhile_is_filled_with_others(tmp_path: Path)
     assert not set(ids(second)) & set(session.ids[:60])
 
 
+def test_no_page_of_a_session_shows_what_says_the_same_as_an_earlier_one(tmp_path: Path) -> None:
+    town = Town()
+    vector = np.eye(town.state.dimension)[0].tolist()
+    for i in range(30):
+        town.post(f"p{i}", f"author{i}", age_h=i + 1, vector=vector if i in (3, 20) else [])
+    pages = whole_session(of(town, tmp_path), replace(ASK, viewer_id="vera", size=10))
+    everything = [post for page in pages for post in ids(page)]
+    assert len({"p3", "p20"} & set(everything)) == 1
+    assert len(everything) == 29
+
+
 def test_an_answer_that_nobody_waits_for_is_not_logged(timelines: Timelines) -> None:
     timelines.page(ASK, "", Trace(gone=lambda: True))
     assert timelines.impressions._queue.empty()
