@@ -215,7 +215,9 @@ def preferences(row: controls_pb2.SetPreferencesRequest, _now_ms: int, _dimensio
     for i, word in enumerate(chosen.muted_words):
         if not fold(word).strip():
             field = f"preferences.muted_words[{i}]"
-            yield Problem("malformed", field, f"{field} has no letter, digit or emoji: only words can be muted")
+            yield Problem(
+                "malformed", field, f"{field} has no letter, digit or emoji: only words can be muted"
+            )
     yield from languages("preferences.languages", chosen.languages)
     yield from known("preferences.ai_level", types_pb2.AiLevel, chosen.ai_level)
     yield from words("preferences.hidden_safety_labels", chosen.hidden_safety_labels, 64)
