@@ -8,6 +8,7 @@ import feedrank
 import pytest
 
 from tests.live import Server, put
+from tests.ranker.processes import kill_valkey
 from training.playground import World
 
 Launch = Callable[..., Server]
@@ -64,6 +65,8 @@ def launch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Launch]:
     for server in started:
         if server in Server.running:
             server.stop()
+    for server in started:
+        kill_valkey(server.data / "journal")  # that of one that was killed and not started again
 
 
 @pytest.hookimpl(wrapper=True)

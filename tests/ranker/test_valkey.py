@@ -17,6 +17,14 @@ from tests.live import within
 from tests.ranker.processes import kill_valkey, valkeys
 
 
+@pytest.fixture(autouse=True)
+def none_left(tmp_path: Path) -> Iterator[None]:
+    """A test that fails leaves no server running."""
+    yield
+    for folder in (tmp_path, *tmp_path.iterdir()):
+        kill_valkey(folder)
+
+
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[EmbeddedValkey]:
     """A server that a test may kill."""
