@@ -4,6 +4,7 @@ import re
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from queue import SimpleQueue
@@ -11,6 +12,9 @@ from queue import SimpleQueue
 import feedrank
 import grpc
 import pytest
+from feedrank.v1 import feed_pb2_grpc, ingest_pb2_grpc
+from feedrank.v1.feed_pb2 import GetTimelineRequest
+from feedrank.v1.ingest_pb2 import StreamEventsRequest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
@@ -48,7 +52,7 @@ def test_the_first_moment_of_serving_can_answer(launch: Launch) -> None:
 
 def test_the_metrics_tell_what_happened(network: Network) -> None:
     viewer = network.world.user_ids[2]
-    network.client.timeline(viewer, include_seen=True)
+    network.client.timeline(viewer)
     with pytest.raises(feedrank.InvalidArgument):
         network.client.timeline("")
     found = values(network.server.metrics())
@@ -58,7 +62,7 @@ def test_the_metrics_tell_what_happened(network: Network) -> None:
         'feedrank_request_seconds_count{method="PutPosts"}',
         *(f'feedrank_stage_seconds_count{{stage="{stage}"}}' for stage in ("filters", "features", "heads")),
         *(f'feedrank_candidates_total{{source="{source}"}}' for source in ("in_network", "fresh")),
-        'feedrank_removed_total{filter="own_posts"}',
+        'feedrank_removed_total{filter="seen"}',
         'feedrank_rows_total{kind="posts",outcome="accepted"}',
         "feedrank_posts",
         "feedrank_users",
@@ -73,9 +77,9 @@ def test_the_lag_of_the_journal_is_measured(network: Network) -> None:
 
 
 def test_what_an_answer_lacks_is_counted(launch: Launch) -> None:
-    """A deadline that is nearly over leaves no time for the sources."""
+    """A deadline that is nearly over leaves no time for the sources. The caller gives none."""
     server = launch(SERVER__DEADLINE_S="0.000001")
-    answer = server.client.timeline("ana")
+    answer = feed_pb2_grpc.FeedStub(server.channel).GetTimeline(GetTimelineRequest(viewer_id="ana"))
     assert {one.reason for one in answer.degraded} == {"late"}
     assert 'feedrank_degraded_total{reason="late",stage="in_network"}' in values(server.metrics())
 
@@ -119,21 +123,16 @@ def test_a_stop_lets_calls_end_and_a_start_has_all_they_wrote(launch: Launch) ->
 
 def test_a_call_under_way_ends_well_when_the_server_stops(launch: Launch) -> None:
     server = launch()
-    sent, answers = threading.Event(), []
 
-    def rows() -> object:
-        yield feedrank.event("ana", "follow", author_id="ben")
-        sent.set()
+    def batches() -> Iterator[StreamEventsRequest]:
+        yield StreamEventsRequest(events=[feedrank.event("ana", "follow", author_id="ben")])
         assert within(10, lambda: server.events("draining"))
-        yield feedrank.event("ana", "follow", author_id="mei")
+        yield StreamEventsRequest(events=[feedrank.event("ana", "follow", author_id="mei")])
 
-    with feedrank.Client(server.address) as client:
-        call = threading.Thread(target=lambda: answers.append(client.stream_events(rows())))  # type: ignore[arg-type]
-        call.start()
-        assert sent.wait(10)
-        assert server.stop() == 0
-        call.join()
-    assert [answer.accepted for answer in answers] == [2]
+    call = ingest_pb2_grpc.IngestStub(server.channel).StreamEvents.future(batches())
+    assert within(10, lambda: server.client.status().users == 2)
+    assert server.stop() == 0
+    assert call.result().result.accepted == 2
 
 
 def test_health_says_not_serving_while_the_server_drains(launch: Launch) -> None:
