@@ -129,10 +129,11 @@ def test_a_call_under_way_ends_well_when_the_server_stops(launch: Launch) -> Non
         assert within(10, lambda: server.events("draining"))
         yield StreamEventsRequest(events=[feedrank.event("ana", "follow", author_id="mei")])
 
-    call = ingest_pb2_grpc.IngestStub(server.channel).StreamEvents.future(batches())
-    assert within(10, lambda: server.client.status().users == 2)
-    assert server.stop() == 0
-    assert call.result().result.accepted == 2
+    with grpc.insecure_channel(server.address) as channel:
+        call = ingest_pb2_grpc.IngestStub(channel).StreamEvents.future(batches())
+        assert within(10, lambda: server.client.status().users == 2)
+        assert server.stop() == 0
+        assert call.result().result.accepted == 2
 
 
 def test_health_says_not_serving_while_the_server_drains(launch: Launch) -> None:
