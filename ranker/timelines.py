@@ -127,12 +127,12 @@ class Timelines:
         size, fresh = viewer.ask.size, None
         at = self._left(pipeline, viewer, session, place, trace)
         while len(at) <= size and not session.complete:
-            begins_here = place == len(session.ids)
+            first = len(session.ids)
             extension = self._extend(pipeline, viewer, session, scorer, trace)
-            if not len(extension.propensity):
+            if first == len(session.ids):
                 break
-            fresh = extension if begins_here else fresh
-            at = self._left(pipeline, viewer, session, place, trace)
+            fresh = extension if first == place else fresh
+            at = np.append(at, np.arange(first, len(session.ids)))
         following = int(at[size]) if len(at) > size else len(session.ids)
         if fresh is not None and len(fresh.propensity) >= min(len(at), size):
             return fresh[:size], following
@@ -142,6 +142,8 @@ class Timelines:
         self, pipeline: Pipeline, viewer: Query, session: Session, place: int, trace: Trace
     ) -> NDArray[np.intp]:
         """The places from a place on, whose posts may still be shown."""
+        if place == len(session.ids):
+            return np.zeros(0, np.intp)
         slots = session.slots(self.state)[place:]
         there = np.flatnonzero(slots != NONE)
         posts = Candidates(self.state, slots, session.brought[place:], np.zeros(len(slots), np.float32))
