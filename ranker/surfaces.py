@@ -26,7 +26,7 @@ _TASTE = (factors.fatigue, factors.chosen_topics, factors.ai_level, factors.seen
 
 FOR_YOU = Pipeline(
     sources=(
-        Source(sources.in_network, 200),
+        Source(sources.in_network, 300),
         Source(sources.social_proof, 100),
         Source(sources.interests, 200),
         Source(sources.co_engagement, 100),
