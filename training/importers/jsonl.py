@@ -62,7 +62,7 @@ def read(path: Path) -> Iterator[Row]:
     """The rows of a file, lazily; raises InvalidArgument at the first line that is wrong."""
     for line, row in _lines(path):
         if isinstance(row, BadRow):
-            raise InvalidArgument(row.field or "line", f"is wrong in line {line} of {path}: {row.message}")
+            raise InvalidArgument(row.field or "line", f"line {line} of {path} is wrong: {row.message}")
         yield row
 
 

@@ -44,9 +44,9 @@ class World:
     def __post_init__(self) -> None:
         for name in ("authors", "viewers", "post_count", "page_size"):
             if getattr(self, name) < 3:
-                raise InvalidArgument(name, f"must be at least 3, not {getattr(self, name)}")
+                raise InvalidArgument(name, f"{name} must be at least 3, not {getattr(self, name)}")
         if self.days * DAY_MS < 1:
-            raise InvalidArgument("days", f"must be more than 0, not {self.days}")
+            raise InvalidArgument("days", f"days must be more than 0, not {self.days}")
 
     @property
     def start_ms(self) -> int:
