@@ -3,6 +3,7 @@
 import numpy as np
 
 from ranker.candidates import NOTHING, Found, View
+from ranker.filters.lifetime import MAX_AGE_MS
 from ranker.query import Query
 
 _SPARE = 1.5
@@ -14,7 +15,7 @@ def interests(query: Query, view: View, limit: int) -> Found:
     if not len(query.interests):
         return NOTHING
     share = max(int(_SPARE * limit / len(query.interests)), 1)
-    found = view.slices.search(query.interests, share)
+    found = view.slices.search(query.interests, share, after_ms=query.now_ms - MAX_AGE_MS)
     strength = (query.interest_weights / query.interest_weights.max())[:, None] * 0.2 + 0.8
     slots, scores = found.slots.ravel(), (found.cosines * strength).ravel()
     real = slots >= 0

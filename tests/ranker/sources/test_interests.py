@@ -37,3 +37,11 @@ def test_a_deleted_post_is_not_found(town: Town) -> None:
 
 def test_one_of_whom_nothing_is_known_gets_nothing(town: Town) -> None:
     assert not len(interests(town.query("nobody"), town.view, 8).slot)
+
+
+def test_posts_past_the_age_of_a_timeline_take_no_place(town: Town) -> None:
+    for i in range(20):
+        town.post(f"old{i}", "ben", age_h=31 * 24 + i, vector=toward(0).tolist())
+    names = town.names(interests(town.query(), town.view, 8).slot)
+    assert names
+    assert not [name for name in names if name.startswith("old")]
