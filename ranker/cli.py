@@ -146,7 +146,7 @@ def show_version() -> None:
 def main() -> None:
     """Run the command line. An error on purpose is one sentence; a wrong argument exits with 2."""
     for point in entry_points(group="feedrank.commands"):
-        app.registered_commands += point.load().registered_commands
+        app.add_typer(point.load())
     try:
         app()
     except (FeedrankError, feedrank.Error) as error:

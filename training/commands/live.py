@@ -1,7 +1,4 @@
-"""Commands that put rows into a live server: import, validate, playground, demo. Mounted by `ranker.cli`.
-
-What a command needs is imported inside it: the service loads this file for the names alone.
-"""
+"""Commands that put rows into a live server: import, validate, playground, demo."""
 
 import signal
 from collections.abc import Callable, Iterable, Iterator
@@ -11,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
+
+from training.commands.shared import DEFAULT_ADDRESS, Address, console
 
 if TYPE_CHECKING:
     import feedrank
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
     from training.rows import Row
 
 app = typer.Typer()
-console = Console()
-
-Address = Annotated[str, typer.Option(help="The server: host:port or unix:/path.", envvar="FEEDRANK_ADDRESS")]
-DEFAULT_ADDRESS = "127.0.0.1:50051"
 
 
 class Kind(StrEnum):

@@ -1,0 +1,13 @@
+"""The command line of training: parse, call one library function, print. One file a command or a few.
+
+Mounted on the command `feedrank` by the entry-point group "feedrank.commands". What a command needs is
+imported inside it: the service loads these files for the names alone.
+"""
+
+import typer
+
+from training.commands import evaluate, live, train
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+for part in (live, train, evaluate):
+    app.add_typer(part.app)

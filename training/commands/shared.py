@@ -1,0 +1,32 @@
+"""What the commands share: what is printed where, progress, and arguments that several check."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+console = Console()
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+Address = Annotated[str, typer.Option(help="The server: host:port or unix:/path.", envvar="FEEDRANK_ADDRESS")]
+DEFAULT_ADDRESS = "127.0.0.1:50051"
+
+
+def existing(path: Path | None) -> Path:
+    """A path that must be there."""
+    if path is None or not path.exists():
+        raise typer.BadParameter(f"{path} does not exist", param_hint="PATH")
+    return path
+
+
+@contextmanager
+def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
+    """A line that says what is being done, and for how long."""
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
+        task = bar.add_task("starting", total=None)
+        yield lambda doing: bar.update(task, description=doing)
