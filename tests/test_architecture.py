@@ -114,4 +114,4 @@ def test_the_client_loads_nothing_but_grpc_and_protobuf() -> None:
 
 
 def test_there_are_commands_of_other_packages() -> None:
-    assert {point.name for point in entry_points(group="feedrank.commands")} == {"training", "live"}
+    assert {point.name for point in entry_points(group="feedrank.commands")} == {"training"}

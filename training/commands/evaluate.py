@@ -10,8 +10,8 @@ from rich.table import Table
 from training.commands.shared import Json, console, existing, progress
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
-    from training.evaluate import Comparison
     from training.metrics import Figure
+    from training.public.comparison import Comparison
 
 app = typer.Typer()
 
@@ -32,9 +32,9 @@ def evaluate(
 
     Example: feedrank evaluate polis ../shared/data/polis_scoop
     """
-    from training.evaluate import EVALUATIONS
-    from training.evaluate import evaluate as run
     from training.importers import IMPORTERS
+    from training.public import EVALUATIONS
+    from training.public import evaluate as run
 
     if kind not in EVALUATIONS:
         raise typer.BadParameter(f"{kind!r} is none of {', '.join(EVALUATIONS)}", param_hint="KIND")

@@ -5,7 +5,6 @@ import sys
 from pathlib import Path
 
 import feedrank
-import pytest
 from typer.testing import CliRunner
 
 from tests.conftest import Launch

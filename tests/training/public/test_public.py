@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from training.commands import app
 from training.commands.evaluate import _print_comparison
 from training.commands.shared import console
-from training.evaluate import PROTOCOLS, Comparison, evaluate, polis
+from training.public import PROTOCOLS, Comparison, evaluate, polis
 from training.rows import Row
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
