@@ -1,19 +1,23 @@
-"""Examples: impressions with what followed, as columns.
+"""Examples: impressions with what followed, as columns. The shape that training and evaluation build on.
 
 A label is 1 when the viewer did what the head predicts, on that post, within the head's horizon after the
 impression, and did not take it back within the horizon. An event that names its answer (request_id) labels
 the impressions of that answer only.
 """
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
+from pydantic import BaseModel, Field
 
 from ranker.events import MIN_DWELL_MS
-from ranker.heads import HEADS, Head
+from ranker.heads import HEADS, NAMES, Head
 
 Integers = NDArray[np.int32]
 Times = NDArray[np.int64]
@@ -25,9 +29,9 @@ NO_REQUEST = -1
 _NEVER = np.iinfo(np.int64).max
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Impressions:
-    """Posts that were on a screen: columns of length n, in the order of the history.
+    """Posts that were on a screen: columns of length n, in the order of time or of the history.
 
     Viewers, posts and answers are numbers that mean nothing elsewhere; `group` numbers what was shown
     together, and never falls.
@@ -37,23 +41,125 @@ class Impressions:
     """(n, features), as they were at the impression; NaN where not known."""
     viewer: Integers
     post: Integers
+    """Numbers into Posts."""
     request: Integers
     group: Integers
     time_ms: Times
+    place: Integers
+    """The place in the session that the answer belongs to, from 0; -1 where not known."""
+    surface: NDArray[np.int8]
+    """As the contract numbers it."""
+    propensity: NDArray[np.float64]
+    """The chance that this post came to this place: 1 where nothing was drawn, NaN where not known."""
+    score: NDArray[np.float64]
+    """As it was served; NaN where not logged."""
+    probabilities: NDArray[np.float32]
+    """(n, heads), as they were served; NaN where not logged."""
+    source: NDArray[np.int8]
+    """A number into About.sources; -1 where not logged."""
+    variant: NDArray[np.int16]
+    """A number into About.variants; -1 where no experiment ran."""
 
     def __len__(self) -> int:
         return len(self.time_ms)
 
 
-@dataclass(frozen=True, eq=False)
+def not_logged(count: int) -> dict[str, Any]:
+    """The columns of Impressions that only the impressions log can tell, for `count` rows."""
+    return {
+        "propensity": np.full(count, np.nan),
+        "score": np.full(count, np.nan),
+        "probabilities": np.full((count, len(NAMES)), np.nan, np.float32),
+        "source": np.full(count, -1, np.int8),
+        "variant": np.full(count, -1, np.int16),
+    }
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
 class Examples(Impressions):
-    """Impressions with their labels, uint8 (n, heads) in the order of ranker.heads."""
+    """Impressions with what followed."""
 
     labels: Labels
+    """uint8 (n, heads) in the order of ranker.heads, 0 or 1; 0 for a head that About.heads does not name."""
+    weight: NDArray[np.float32]
+    """1 / the chance that sampling kept the row: the sum estimates the number of rows before sampling."""
 
     def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.intp]) -> "Examples":
         """Some of them."""
         return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Posts:
+    """What is known of the posts: columns by post number."""
+
+    ids: NDArray[np.object_]
+    """The callers' own, str."""
+    author: Integers
+    """A number; -1 where not known."""
+    language: Integers
+    """A number into `languages`; -1 where not known."""
+    created_ms: Times
+    """-1 where not known."""
+    vector: NDArray[np.float16]
+    """(p, d), unit rows; NaN where there is none."""
+    languages: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.integer[Any]]) -> "Posts":
+        """Some of them, numbered anew."""
+        names = ("ids", "author", "language", "created_ms", "vector")
+        return replace(self, **{name: getattr(self, name)[rows] for name in names})
+
+
+class About(BaseModel, frozen=True, extra="forbid"):
+    """What is to be known of examples beside their rows."""
+
+    made_by: str = Field(description="How the rows came to be: the impressions log, or a replay.")
+    licence: str = Field("unknown", description="Of the data.")
+    heads: tuple[str, ...] = Field(NAMES, description="Heads whose horizon has passed for every row.")
+    model_versions: tuple[str, ...] = Field((), description="Models that served the rows; empty: not logged.")
+    sources: tuple[str, ...] = Field((), description="What the numbers of the column `source` stand for.")
+    variants: tuple[str, ...] = Field((), description="What the numbers of the column `variant` stand for.")
+    counts: dict[str, int] = Field(
+        {}, description="Rows that were read, left out by reason, and kept; late events."
+    )
+    negatives: float = Field(1, gt=0, le=1, description="Chance that a row without a label was kept.")
+    seed: int = Field(0, description="Of the sampling.")
+
+
+@dataclass(frozen=True, eq=False)
+class ExampleSet:
+    """Examples with their posts: all that training and evaluation need."""
+
+    examples: Examples
+    posts: Posts
+    about: About
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """The time of the first impression and the millisecond after the last; (0, 0) where there is none."""
+        times = self.examples.time_ms
+        return (int(times.min()), int(times.max()) + 1) if len(times) else (0, 0)
+
+    @cached_property
+    def sha256(self) -> str:
+        """A hash of all columns of the examples and posts: the same before they are written and after."""
+        digest = hashlib.sha256()
+        for columns in (self.examples, self.posts):
+            for field in fields(columns):
+                values = getattr(columns, field.name)
+                digest.update(f"{field.name} {np.shape(values)}\n".encode())
+                digest.update(_content(values))
+        return digest.hexdigest()
+
+
+def _content(values: Any) -> Any:
+    if isinstance(values, np.ndarray) and values.dtype != np.object_:
+        return np.ascontiguousarray(values).data.cast("B") if values.size else b""
+    return "\0".join(values).encode()
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,7 +176,10 @@ class Outcomes:
 
 
 def labelled(impressions: Impressions, outcomes: Outcomes, heads: Sequence[Head] = HEADS) -> Examples:
-    """The examples that impressions and outcomes make. The longest horizon should have passed for all."""
+    """The examples that impressions and outcomes make, each of weight 1.
+
+    The longest horizon should have passed for all.
+    """
     labels = np.zeros((len(impressions), len(heads)), np.uint8)
     done = _done(outcomes)
     shown, deed = _pairs(impressions, outcomes, np.flatnonzero(done.counts))
@@ -81,7 +190,7 @@ def labelled(impressions: Impressions, outcomes: Outcomes, heads: Sequence[Head]
         follows = of_head & (since >= 0) & (since <= head.horizon_ms) & (until > head.horizon_ms)
         labels[shown[follows], column] = 1
     columns = {field.name: getattr(impressions, field.name) for field in fields(impressions)}
-    return Examples(**columns, labels=labels)
+    return Examples(**columns, labels=labels, weight=np.ones(len(labels), np.float32))
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
+from typing import cast
 
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1.controls_pb2 import SetPreferencesRequest
@@ -18,12 +19,12 @@ from feedrank.v1.types_pb2 import Event, Post
 from embeddings.encoder import Encoder, load_encoder
 from ranker import entries
 from ranker.archive import Archive, history
-from ranker.errors import NotFound
+from ranker.errors import InvalidArgument, NotFound
 from ranker.journal import Journal
 from ranker.state import State
 from ranker.valkey import EmbeddedValkey
 from training import importers
-from training.examples import Examples
+from training.examples import About, Examples, ExampleSet
 from training.replay import Record, Replay
 from training.rows import Row, timed
 
@@ -31,28 +32,50 @@ _BATCH_ROWS = 1_000
 _BATCH_MS = 60_000
 
 
-def examples_of_data_folder(data: Path, journal_url: str = "") -> Examples:
-    """The examples of a server's data folder, whether the server runs or not.
+def example_set(
+    *, data: Path | None = None, source: Path | None = None, journal_url: str = "", licence: str = "unknown"
+) -> ExampleSet:
+    """The examples of a server's data folder, whether the server runs or not, or of a data set.
 
-    What is younger than the longest horizon is left out. `journal_url`: where the server's journal is not in
-    the folder. Raises NotFound where there is no such folder.
+    `data`: the folder. What is younger than the longest horizon is left out. `journal_url`: where the
+    server's journal is not in the folder. `source`: a data set that an importer reads; it is taken as
+    complete. Give one of both. Raises NotFound where there is no such folder.
     """
+    if (data is None) == (source is None):
+        raise InvalidArgument("data", "give either a data folder or a data set")
+    if data is not None:
+        replay, until_ms = _replay_of_data_folder(data, journal_url), time.time_ns() // 1_000_000
+    else:
+        replay, until_ms = _replay_of_data_set(cast(Path, source)), None
+    about = About(made_by="replay", licence=licence)
+    return ExampleSet(replay.examples(until_ms), replay.posts(), about)
+
+
+def _replay_of_data_folder(data: Path, journal_url: str) -> Replay:
     if not (data / "journal").is_dir() and not journal_url:
         raise NotFound(f"{data} holds no journal: name the data folder of a server, or its journal")
-    now_ms = time.time_ns() // 1_000_000
     with _journal(data, journal_url) as journal:
         archive = Archive(data / "archive")
         replay = Replay(State(_dimension(_records(archive, journal))))
         replay.run(_records(archive, journal))
-    return replay.examples(until_ms=now_ms)
+    return replay
 
 
-def examples_of_data_set(path: Path) -> Examples:
-    """The examples of a data set that an importer reads; it is taken as complete."""
+def _replay_of_data_set(path: Path) -> Replay:
     rows = with_vectors(importers.read(path), load_encoder())
     replay = Replay(State(dimension_of(rows)))
     replay.run(of_rows(rows))
-    return replay.examples()
+    return replay
+
+
+def examples_of_data_folder(data: Path, journal_url: str = "") -> Examples:
+    """The examples of a server's data folder alone."""
+    return example_set(data=data, journal_url=journal_url).examples
+
+
+def examples_of_data_set(path: Path) -> Examples:
+    """The examples of a data set alone."""
+    return example_set(source=path).examples
 
 
 def of_rows(rows: Iterable[Row]) -> Iterator[Record]:

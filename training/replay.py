@@ -26,7 +26,7 @@ from ranker.query import Ask, Query
 from ranker.state import NONE, State
 from ranker.state.columns import Ids
 from ranker.state.recent_ids import RecentIds
-from training.examples import NO_REQUEST, Examples, Impressions, Outcomes, labelled
+from training.examples import NO_REQUEST, Examples, Impressions, Outcomes, Posts, labelled, not_logged
 
 Record = tuple[str, journal_pb2.Entry]
 """A position and an entry."""
@@ -111,6 +111,23 @@ class Replay:
         examples = labelled(self._impressions(), self._outcomes())
         return examples if until_ms is None else examples[examples.time_ms + _LONGEST_MS <= until_ms]
 
+    def posts(self) -> Posts:
+        """What the state knows of the posts that the examples number."""
+        names, posts = self.post_ids.names, self.state.posts
+        slots = self.state.post_ids.slots(names)
+        there = slots != NONE
+        no_vector = ~(posts.has_vector[slots] & there)
+        vector = posts.vector[slots]
+        vector[no_vector] = np.nan
+        return Posts(
+            ids=np.array(names, np.object_),
+            author=np.where(there, posts.author[slots], NONE),
+            language=np.where(there, posts.language[slots], NONE),
+            created_ms=np.where(there, posts.created_ms[slots], NONE),
+            vector=vector,
+            languages=tuple(self.state.language_ids.names),
+        )
+
     def _events(self, position: str, entry: journal_pb2.Entry) -> None:
         events = _rows(entry)
         new = self._seen_ids.admit(entry.events.event_ids)
@@ -138,8 +155,12 @@ class Replay:
         if not len(kept):
             return
         self._rows.append(features.compute(viewer, Candidates.of(self.state, slots[kept])))
+        places = _places(group)
         for row in kept.tolist():
-            self._shown.add(group=self._groups, time_ms=group[row].time_ms, **self._numbers(group[row]))
+            what = {"place": places[row], "surface": group[row].surface or types_pb2.SURFACE_FOR_YOU}
+            self._shown.add(
+                group=self._groups, time_ms=group[row].time_ms, **what, **self._numbers(group[row])
+            )
         self._groups += 1
 
     def _viewer(self, first: _Event) -> Query:
@@ -172,11 +193,13 @@ class Replay:
         return {"viewer": viewer, "post": post, "request": request}
 
     def _impressions(self) -> Impressions:
-        names = ("viewer", "post", "request", "group")
+        names = ("viewer", "post", "request", "group", "place")
         return Impressions(
             features=np.concatenate([np.zeros((0, len(features.NAMES)), np.float32), *self._rows]),
             **{name: self._shown.array(name, np.int32) for name in names},
             time_ms=self._shown.array("time_ms", np.int64),
+            surface=self._shown.array("surface", np.int8),
+            **not_logged(len(self._shown.parts["time_ms"])),
         )
 
     def _outcomes(self) -> Outcomes:
@@ -205,6 +228,16 @@ def _groups(events: list[_Event | None]) -> dict[int, list[int]]:
         if event is not None and event.kind == _IMPRESSION and not event.undo and event.post_id:
             together[event.viewer_id, event.request_id or event.time_ms].append(row)
     return {rows[0]: rows for rows in together.values()}
+
+
+def _places(group: list[_Event]) -> list[int]:
+    """The places of posts shown together; -1 where the client does not say them.
+
+    0 is also what an event has that says nothing: several zeros in an answer, or one without an answer,
+    tell no place.
+    """
+    told = any(event.position for event in group) or (len(group) == 1 and bool(group[0].request_id))
+    return [event.position if told else NONE for event in group]
 
 
 def _part(entry: journal_pb2.Entry, start: int, end: int) -> journal_pb2.Entry:

@@ -168,6 +168,27 @@ def test_a_click_of_the_same_moment_labels_the_impression_before_it() -> None:
     assert labels([event("impression", at=5), event("click", at=5)], "click") == [1]
 
 
+@pytest.mark.parametrize(
+    ("told", "places"), [([2, 0], [2, 0]), ([0, 0], [-1, -1])], ids=["said by the client", "not said"]
+)
+def test_places_are_those_that_the_client_says(told: list[int], places: list[int]) -> None:
+    shown = [event("impression", f"p{i}", request_id="r", position=at) for i, at in enumerate(told, start=1)]
+    examples = replayed(shown)
+    assert examples.place.tolist() == places
+    assert np.isnan(examples.propensity).all()
+
+
+def test_posts_are_told_by_the_numbers_of_the_examples() -> None:
+    replay = Replay(State(2))
+    shown = [event("impression", "p2"), event("like", "nobody knows"), event("impression")]
+    replay.run(of_rows([post("p1", language="fi"), post("p2", vector=[0.0, 1.0]), *shown]))
+    posts = replay.posts()[replay.examples().post]
+    assert posts.ids.tolist() == ["p2", "p1"]
+    assert posts.vector[0].tolist() == [0.0, 1.0]
+    assert np.isnan(posts.vector[1]).all()
+    assert [posts.languages[number] for number in posts.language[1:]] == ["fi"]
+
+
 def test_a_viewer_whose_clock_is_ahead_keeps_the_labels() -> None:
     replay = Replay(State(4))
     replay.run(of_rows([post("p1")]))
