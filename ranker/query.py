@@ -12,6 +12,7 @@ from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
 from embeddings import interests
+from ranker.exploration import ExplorationSettings
 from ranker.state import NONE, State, affinity, counters, rings
 from ranker.state.columns import Slots
 from ranker.text import fold, primary_language
@@ -33,7 +34,9 @@ class Ask:
     chronological: bool = False
     include_seen: bool = False
     seed: int = 0
-    """Of what is drawn at random; logged with the answer's id."""
+    """Of what is drawn at random; made of the answer's id, which is logged."""
+    exploration: ExplorationSettings = ExplorationSettings()
+    """What may be drawn."""
     shown: Slots = field(default_factory=lambda: _FEW_SLOTS)
     """Posts that this session has shown already."""
 

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from ranker.candidates import Candidates, Mask
 from ranker.dots import cosines
+from ranker.exploration import swap
 from ranker.factors import applied
 from ranker.query import Query
 from ranker.state.columns import Slots
@@ -41,20 +42,34 @@ class Selection(NamedTuple):
     propensity: NDArray[np.float64]
 
 
-def spread(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: int) -> Selection:
-    """Best first, spread over authors and contents. `new` marks what the cold-start place may draw from.
+def explored(query: Query, posts: Candidates, scores: Doubles, new: Mask, places: int) -> Selection:
+    """As `spread`, and on a session's first page as ranker.exploration draws; later pages draw nothing.
 
-    Where the drawn post says the same as one of the page, nothing is drawn: the better of the two is there.
+    `new` marks what the cold-start place may draw from. Where the drawn post says the same as one of the
+    page, none is drawn: the better of the two is there. A swapped post keeps the score of its rank.
     """
-    scores = np.nan_to_num(scores, nan=-np.inf)
-    drawn = _draw(query, np.flatnonzero(new & (scores > -np.inf)), places)
+    if len(query.ask.shown):
+        return spread(query, posts, scores, new, places)
+    chance = np.random.default_rng(query.ask.seed)
+    scores = _ranked(scores)
+    drawn = _draw(query, chance, np.flatnonzero(new & (scores > -np.inf)), places)
     if drawn is not None:
         others = scores.copy()
         others[drawn.row] = -np.inf
         page = _ordered(posts, others, places)
         if not _says_the_same(posts, page.rows, drawn.row):
-            return _with(page, drawn, scores, places)
-    return _ordered(posts, scores, places)
+            beside = query.ask.size - int(query.ask.size > COLD_START_PLACE)
+            return _with(_swapped(query, chance, page, beside), drawn, scores, places)
+    return _swapped(query, chance, _ordered(posts, scores, places), query.ask.size)
+
+
+def spread(_query: Query, posts: Candidates, scores: Doubles, _new: Mask, places: int) -> Selection:
+    """Best first, spread over authors and contents."""
+    return _ordered(posts, _ranked(scores), places)
+
+
+def _ranked(scores: Doubles) -> Doubles:
+    return np.nan_to_num(scores, nan=-np.inf)
 
 
 def _says_the_same(posts: Candidates, page: NDArray[np.int64], row: int) -> bool:
@@ -100,12 +115,16 @@ class _Drawn(NamedTuple):
     propensity: float
 
 
-def _draw(query: Query, rows: NDArray[np.int64], places: int) -> _Drawn | None:
-    """One of the new posts for the cold-start place, all with one chance; on a session's first page only."""
-    if not len(rows) or places <= COLD_START_PLACE or len(query.ask.shown):
+def _draw(query: Query, chance: np.random.Generator, rows: NDArray[np.int64], places: int) -> _Drawn | None:
+    """One of the new posts for the cold-start place, all with one chance."""
+    if not query.ask.exploration.fresh or not len(rows) or places <= COLD_START_PLACE:
         return None
-    chosen = np.random.default_rng(query.ask.seed).integers(len(rows))
-    return _Drawn(int(rows[chosen]), 1.0 / len(rows))
+    return _Drawn(int(rows[chance.integers(len(rows))]), 1.0 / len(rows))
+
+
+def _swapped(query: Query, chance: np.random.Generator, page: Selection, first: int) -> Selection:
+    order, propensity = swap(chance, query.ask.exploration, len(page.rows), first)
+    return Selection(*(column[order] for column in page[:-1]), propensity)
 
 
 def _with(selection: Selection, drawn: _Drawn, scores: Doubles, places: int) -> Selection:

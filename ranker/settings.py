@@ -19,6 +19,7 @@ from pydantic_settings import (
 )
 
 from ranker.errors import SettingsError
+from ranker.exploration import ExplorationSettings
 from ranker.impressions import ImpressionSettings
 from ranker.sessions import SessionSettings
 from ranker.slice import SliceSettings
@@ -61,6 +62,7 @@ class Settings(BaseSettings):
     slices: SliceSettings = SliceSettings()
     embedder: EmbedderSettings = EmbedderSettings()
     sessions: SessionSettings = SessionSettings()
+    exploration: ExplorationSettings = ExplorationSettings()
     impressions: ImpressionSettings = ImpressionSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
 

@@ -42,6 +42,7 @@ FOR_YOU = Pipeline(
     ),
     once=(filters.seen, filters.served),
     factors=(factors.out_of_network, *_TASTE),
+    order=selection.explored,
 )
 
 FOLLOWING = Pipeline(
@@ -71,6 +72,7 @@ DISCOVER = Pipeline(
     ),
     once=(filters.seen, filters.served),
     factors=_TASTE,
+    order=selection.explored,
 )
 
 COMMUNITY = Pipeline(

@@ -26,14 +26,18 @@ _START_S = 60.0
 
 
 class Server:
-    """`feedrank serve` on a free port. `settings` are environment variables, without their prefix."""
+    """`feedrank serve` on a free port. `settings` are environment variables, without their prefix.
+
+    If not told otherwise it swaps no posts: many a test compares orders.
+    """
 
     running: ClassVar[list["Server"]] = []
 
     def __init__(self, data: Path, *, embedder: bool = False, **settings: str) -> None:
         self.data = data
         self.log_file = data.with_suffix(".log")
-        self.settings = {"EMBEDDER__ENABLED": str(embedder).lower(), **settings}
+        plain = {"EMBEDDER__ENABLED": str(embedder).lower(), "EXPLORATION__SWAP_SHARE": "0"}
+        self.settings = plain | settings
         self.waits_for_embedder = embedder
 
     def start(self) -> "Server":

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from ranker import selection
 from ranker.candidates import Candidates
+from ranker.exploration import ExplorationSettings
 from ranker.selection import AUTHOR_DECAY, COLD_START_PLACE, SAME, Selection
 from tests.ranker.network import DIMENSION, Town, toward
 
@@ -20,12 +21,16 @@ def town(authors: list[str], vectors: list[Any] | None = None) -> Town:
     return town
 
 
+NO_SWAP = ExplorationSettings(swap_share=0)
+
+
 def spread(
     town: Town, scores: list[float], new: list[bool] | None = None, places: int = 20, seed: int = 0
 ) -> Selection:
     posts = town.candidates()
     mask = np.zeros(len(posts), np.bool_) if new is None else np.array(new)
-    return selection.spread(town.query(seed=seed), posts, np.array(scores, np.float64), mask, places)
+    query = town.query(seed=seed, exploration=NO_SWAP)
+    return selection.explored(query, posts, np.array(scores, np.float64), mask, places)
 
 
 def test_without_anything_alike_the_order_is_that_of_the_scores() -> None:
@@ -91,9 +96,9 @@ NEW = 5
 def drawing(seed: int, **ask: Any) -> Selection:
     """Twenty posts of which the last five, and the lowest, are new."""
     posts = _TWENTY.candidates()
-    query = _TWENTY.query(seed=seed, **ask)
+    query = _TWENTY.query(seed=seed, **{"exploration": NO_SWAP} | ask)
     new = np.arange(20) >= 20 - NEW
-    return selection.spread(query, posts, np.arange(20.0, 0, -1), new, 12)
+    return selection.explored(query, posts, np.arange(20.0, 0, -1), new, 12)
 
 
 _TWENTY = town([f"author{i}" for i in range(20)], [toward(i % 8, (i + i // 8) % 8, 0.3) for i in range(20)])
@@ -122,6 +127,29 @@ def test_the_same_seed_draws_the_same_post() -> None:
 def test_a_later_page_of_a_session_draws_nothing() -> None:
     later = drawing(seed=1, shown=np.array([0], np.int32))
     assert (later.propensity == 1).all()
+
+
+def test_without_a_fresh_place_nothing_is_drawn_for_it() -> None:
+    plain = drawing(seed=1, exploration=ExplorationSettings(fresh=False, swap_share=0))
+    assert plain.rows.tolist() == list(range(12))
+    assert (plain.propensity == 1).all()
+
+
+def test_the_spread_of_other_surfaces_draws_nothing() -> None:
+    swapping = _TWENTY.query(exploration=ExplorationSettings(swap_share=1))
+    chosen = selection.spread(swapping, _TWENTY.candidates(), np.arange(20.0, 0, -1), np.ones(20, bool), 12)
+    assert chosen.rows.tolist() == list(range(12))
+    assert (chosen.propensity == 1).all()
+
+
+def test_a_swapped_post_keeps_the_score_of_its_rank() -> None:
+    settings = ExplorationSettings(fresh=False, swap_share=1, swap_places=4)
+    ranked = drawing(seed=1, exploration=settings.model_copy(update={"swap_share": 0}))
+    swapped = drawing(seed=1, exploration=settings)
+    moved = np.flatnonzero(swapped.rows != ranked.rows)
+    assert len(moved) == 2
+    assert moved.max() < 4
+    assert swapped.score[moved].tolist() == ranked.score[moved][::-1].tolist()
 
 
 def test_a_page_that_does_not_reach_the_place_draws_nothing() -> None:

@@ -7,6 +7,7 @@ import pytest
 from feedrank.v1 import types_pb2
 
 from ranker import features
+from ranker.exploration import ExplorationSettings
 from ranker.impressions import ImpressionLog, ImpressionSettings
 from ranker.journal import Journal
 from ranker.models import Models
@@ -23,9 +24,10 @@ def timelines(tmp_path: Path) -> Timelines:
     return of(playground(), tmp_path)
 
 
-def of(town: Town, folder: Path) -> Timelines:
+def of(town: Town, folder: Path, swap_share: float = 0) -> Timelines:
     log = ImpressionLog(folder, Journal.at_socket(folder / "no.sock"), ImpressionSettings())
-    return Timelines(town.view, Models(folder), Sessions(SessionSettings(places=60)), log)
+    drawn = ExplorationSettings(swap_share=swap_share)
+    return Timelines(town.view, Models(folder), Sessions(SessionSettings(places=60)), log, drawn)
 
 
 ASK = Ask(VIEWERS[0], NOW)
@@ -137,7 +139,7 @@ def test_an_answer_is_logged_as_it_was_served(timelines: Timelines) -> None:
 def test_a_missing_model_is_told_and_the_timeline_comes(tmp_path: Path) -> None:
     town = Town()
     town.posts("a", "b")
-    town.state.model_version = "nowhere"
+    town.fold(entries.of_active_model("nowhere", NOW))
     trace = Trace()
     assert len(of(town, tmp_path).page(ASK, "", trace).placed) == 2
     assert ("model", "unavailable") in trace.degraded

@@ -100,4 +100,5 @@ class House:
 def _own_environment() -> dict[str, str]:
     """The environment without feedrank's settings, and with the embedder on two threads."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("FEEDRANK_")}
-    return kept | {"FEEDRANK_EMBEDDER__THREADS": str(min(2, os.cpu_count() or 1))}
+    threads = str(min(2, os.cpu_count() or 1))
+    return kept | {"FEEDRANK_EMBEDDER__THREADS": threads, "FEEDRANK_EXPLORATION__SWAP_SHARE": "0"}
