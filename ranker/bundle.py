@@ -13,18 +13,32 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, NonNegativeInt, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    JsonValue,
+    NonNegativeInt,
+    ValidationError,
+)
 
+from ranker.calibration import Calibration, Chains, Platt, chains, probabilities
 from ranker.errors import BundleError
-from ranker.trees import REPAIR, Doubles, Forest, Singles, forest_arrays, probabilities, raw_scores
+from ranker.heads import Prediction, weights
+from ranker.trees import REPAIR, Doubles, Forest, Singles, forest_arrays, raw_scores
 
 MANIFEST = "manifest.json"
 FOREST = "forest.npz"
+FORMAT = 2
+RANKING = "ranking"
+"""The name of the ranking part among the forest's heads."""
 MAX_BYTES = 1 << 30
 """Size of the arrays in memory, at most: a small file can claim to be a large one."""
 
@@ -49,19 +63,38 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+class _Format(BaseModel):
+    format: int
+
+
 class HeadFacts(_Frozen):
     """What one head was trained on, and its calibration."""
 
     name: Name
     """The head's name, as the server declares it."""
-    a: FiniteFloat = 1.0
-    """Slope of the calibration: the probability is sigmoid(a * raw + b)."""
-    b: FiniteFloat = 0.0
-    """Intercept of the calibration."""
+    calibration: Calibration = Platt()
+    """From the raw score to the probability."""
     examples: NonNegativeInt
     """Rows that the head was trained on."""
     positives: NonNegativeInt
     """Rows among them whose label is 1."""
+    trees: NonNegativeInt = 0
+    """Trees of one seed; 0 where it was not noted."""
+
+
+class RankingFacts(_Frozen):
+    """The part that learned the order of posts as such, and how much of the value comes from it."""
+
+    a: FiniteFloat = Field(gt=0)
+    """Slope from its raw score to a value in the unit of the heads' weights."""
+    b: FiniteFloat
+    """Intercept of the same line."""
+    share: FiniteFloat = Field(ge=0, le=1)
+    """The value is share * (a * raw + b) + (1 - share) * the weighted sum of the heads."""
+    weights: dict[Name, FiniteFloat]
+    """The heads' weights that it was trained for."""
+    trees: NonNegativeInt
+    """Trees of one seed."""
 
 
 class Facts(_Frozen):
@@ -75,12 +108,26 @@ class Facts(_Frozen):
     """Names of the columns of a row, in order."""
     heads: tuple[HeadFacts, ...] = Field(min_length=1)
     """In the order of the forest."""
+    ranking: RankingFacts | None = None
+    """None where the value is the weighted sum of the heads."""
+    left_out: dict[Name, str] = {}
+    """Heads that were not trained, with the reason."""
     from_ms: int
     """Begin of the examples' time window, milliseconds UTC."""
     to_ms: int
     """Its end, not included."""
+    examples: NonNegativeInt = 0
+    """Rows of the example set, before any was held back."""
+    examples_sha256: str = ""
+    """Hash of the example set, in hex; empty where it was not noted."""
+    examples_from: str = ""
+    """Where the example set lay: a hint for people."""
     seed: int
-    """The seed of the training."""
+    """The first seed of the training."""
+    knobs: dict[Name, JsonValue] = {}
+    """All that was turned: with the example set, what it takes to train the same model again."""
+    position: str = ""
+    """How the place that a post was shown at was dealt with."""
     metrics: dict[Name, FiniteFloat]
     """Figures of the evaluation, by name."""
     data_licence: str
@@ -90,7 +137,7 @@ class Facts(_Frozen):
 class Manifest(Facts):
     """The file `manifest.json`."""
 
-    format: Literal[1]
+    format: Literal[2]
     """Version of this layout."""
     libraries: dict[Name, Name]
     """Versions of the libraries that trained it."""
@@ -99,41 +146,78 @@ class Manifest(Facts):
 
 
 @dataclass(frozen=True, eq=False)
+class Model:
+    """Trees and calibrations that score rows. The forest has the heads of `heads`, then RANKING if any."""
+
+    forest: Forest
+    heads: tuple[HeadFacts, ...]
+    ranking: RankingFacts | None
+    width: int
+    """Columns of a row."""
+    head_names: tuple[str, ...]
+    """The heads that the server declares, in order; the model may lack some of them."""
+
+    def predict(self, rows: Singles) -> Prediction:
+        """Calibrated probabilities in the order of `head_names`, and values.
+
+        The rows are float32 (n, features). A head that the model lacks has probability 0 everywhere, so it
+        adds nothing to a weighted sum.
+        ValueError when the rows have another dtype or number of columns.
+        """
+        if rows.ndim != 2 or rows.shape[1] != self.width:
+            raise ValueError(
+                f"rows have shape {rows.shape}, not (n, {self.width}): build them with the bundle's features"
+            )
+        raw = raw_scores(self.forest, rows)
+        chances = np.zeros((len(rows), len(self.head_names)))
+        chances[:, self._columns] = probabilities(raw[:, : len(self.heads)], self._chains)
+        return Prediction(chances, self._value(chances, raw))
+
+    def _value(self, chances: Doubles, raw: Doubles) -> Doubles:
+        value: Doubles = chances @ self._weights
+        if (ranking := self.ranking) is None:
+            return value
+        return ranking.share * (ranking.a * raw[:, -1] + ranking.b) + (1 - ranking.share) * value
+
+    @cached_property
+    def _columns(self) -> list[int]:
+        return [self.head_names.index(head.name) for head in self.heads]
+
+    @cached_property
+    def _chains(self) -> Chains:
+        return chains([head.calibration for head in self.heads])
+
+    @cached_property
+    def _weights(self) -> Doubles:
+        return np.array([weights()[name] for name in self.head_names])
+
+
+@dataclass(frozen=True, eq=False)
 class Bundle:
     """A verified model, ready to score. `load` makes one."""
 
     manifest: Manifest
-    forest: Forest
-    head_names: tuple[str, ...]
-    """The heads that the server declares, in order; the model may lack some of them."""
+    model: Model
 
     @property
     def version(self) -> str:
         """The model's name."""
         return self.manifest.version
 
-    def probabilities(self, rows: Singles) -> Doubles:
-        """Calibrated probabilities: float64 (n, len(head_names)), for rows of float32 (n, features).
-
-        A head that the model lacks has probability 0 everywhere, so it adds nothing to a weighted sum.
-        ValueError when the rows have another dtype or number of columns.
-        """
-        if rows.ndim != 2 or rows.shape[1] != len(self.manifest.features):
-            columns = len(self.manifest.features)
-            raise ValueError(
-                f"rows have shape {rows.shape}, not (n, {columns}): build them with the bundle's features"
-            )
-        answer = np.zeros((len(rows), len(self.head_names)))
-        answer[:, self._columns] = probabilities(raw_scores(self.forest, rows), self._calibration)
-        return answer
-
     @property
-    def _columns(self) -> list[int]:
-        return [self.head_names.index(head) for head in self.forest.heads]
+    def forest(self) -> Forest:
+        """The model's trees."""
+        return self.model.forest
 
-    @property
-    def _calibration(self) -> Doubles:
-        return np.array([(head.a, head.b) for head in self.manifest.heads])
+    def predict(self, rows: Singles) -> Prediction:
+        """See `Model.predict`."""
+        return self.model.predict(rows)
+
+
+def forest_heads(facts: Facts) -> tuple[str, ...]:
+    """The forest's heads, in order: those that are predicted, then RANKING where there is one."""
+    names = tuple(head.name for head in facts.heads)
+    return names if facts.ranking is None else (*names, RANKING)
 
 
 @dataclass(frozen=True)
@@ -157,16 +241,14 @@ def load(folder: Path, feature_names: Sequence[str], head_names: Sequence[str]) 
     manifest, content = _read(folder)
     _verify_features(manifest, feature_names)
     _verify_heads(manifest, head_names)
-    forest = Forest(heads=tuple(head.name for head in manifest.heads), **_arrays(content))
+    forest = Forest(heads=forest_heads(manifest), **_arrays(content))
     if forest.width > len(manifest.features):
         raise BundleError(
             f"the trees test feature {forest.width - 1}, which has no name in the manifest: {REPAIR}"
         )
-    bundle = Bundle(manifest, forest, tuple(head_names))
-    bundle.probabilities(
-        np.zeros((1, len(manifest.features)), np.float32)
-    )  # compiles before the first request
-    return bundle
+    model = Model(forest, manifest.heads, manifest.ranking, len(manifest.features), tuple(head_names))
+    model.predict(np.zeros((1, model.width), np.float32))  # compiles before the first request
+    return Bundle(manifest, model)
 
 
 def list_bundles(models: Path) -> list[Listing]:
@@ -201,8 +283,10 @@ def _read(folder: Path) -> tuple[Manifest, bytes]:
 
 
 def _manifest(folder: Path) -> Manifest:
+    content = _file(folder, MANIFEST)
     try:
-        manifest = Manifest.model_validate_json(_file(folder, MANIFEST))
+        _verify_format(folder, content)
+        manifest = Manifest.model_validate_json(content)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         field = ".".join(map(str, first["loc"])) or "the file"
@@ -210,6 +294,16 @@ def _manifest(folder: Path) -> Manifest:
     if manifest.version != folder.name:
         raise BundleError(f"the folder {folder.name} holds the model {manifest.version}: rename the folder")
     return manifest
+
+
+def _verify_format(folder: Path, content: bytes) -> None:
+    """An older layout is no damage: it has a sentence of its own."""
+    found = _Format.model_validate_json(content).format
+    if found < FORMAT:
+        raise BundleError(
+            f"the model {folder.name} has format {found}, which an older feedrank wrote; this one reads "
+            f"format {FORMAT}: train it again"
+        )
 
 
 def _forest_bytes(folder: Path, manifest: Manifest) -> bytes:
@@ -264,6 +358,19 @@ def _verify_heads(manifest: Manifest, names: Sequence[str]) -> None:
     if unknown:
         repair = "train without them, or run the version that declares them"
         raise BundleError(f"the model {manifest.version} predicts unknown heads: {_names(unknown)}: {repair}")
+    if manifest.ranking is not None:
+        _verify_weights(manifest.version, manifest.ranking)
+
+
+def _verify_weights(version: str, ranking: RankingFacts) -> None:
+    """The ranking part learned an order by value, so what an action is worth must be what it was."""
+    declared = weights()
+    other = [name for name, weight in ranking.weights.items() if declared.get(name) != weight]
+    if other:
+        raise BundleError(
+            f"the ranking part of the model {version} was trained for other weights of {_names(other)}: "
+            f"train a new bundle with this version of feedrank"
+        )
 
 
 def _names(names: Iterable[str]) -> str:

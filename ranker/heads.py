@@ -4,8 +4,10 @@ Serving, training, the metrics and the wire follow from this list.
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ranker.events import NUMBERS
 
@@ -54,3 +56,22 @@ HEADS = (
 
 NAMES = tuple(head.name for head in HEADS)
 WEIGHTS = np.array([head.weight for head in HEADS])
+
+
+def weights() -> dict[str, float]:
+    """What one action of each head is worth."""
+    return {head.name: head.weight for head in HEADS}
+
+
+class Prediction(NamedTuple):
+    """What a scorer says of rows."""
+
+    probabilities: NDArray[np.float64]
+    """(n, heads), in the order of HEADS."""
+    value: NDArray[np.float64]
+    """(n,): what showing the post is worth, before the factors."""
+
+
+def predicted(probabilities: NDArray[np.float64]) -> Prediction:
+    """The prediction of heads alone: a post is worth their weighted sum."""
+    return Prediction(probabilities, probabilities @ WEIGHTS)

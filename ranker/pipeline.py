@@ -36,8 +36,8 @@ class Scorer(Protocol):
     def version(self) -> str:
         """What the answer says served it."""
 
-    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities of the heads, (n, heads), from feature rows, (n, features)."""
+    def predict(self, rows: NDArray[np.float32]) -> heads.Prediction:
+        """Probabilities of the heads and the value of each row, from feature rows, float32 (n, features)."""
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,13 @@ class Pipeline:
         return posts[~dropped]
 
     def score(self, query: Query, posts: Candidates, scorer: Scorer, trace: Trace) -> Scored:
-        """The weighted sum of the heads, times the factors."""
+        """The value that the scorer sees, times the factors."""
         trace.scored += len(posts)
         with trace.stage("features"):
             rows = features.compute(query, posts)
         with trace.stage("heads"):
-            probabilities = scorer.probabilities(rows)
+            probabilities, score = scorer.predict(rows)
         with trace.stage("factors"):
-            score = probabilities @ heads.WEIGHTS
             multipliers = {factor.__name__: factor(query, posts) for factor in self.factors}
             for multiplier in multipliers.values():
                 score = factors.applied(score, multiplier)

@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker import features, heads
-
-VERSION = "prior"
+from ranker.experiments import PRIOR as VERSION
 
 _TOWARD = {
     "follows_author": 0.8,
@@ -51,8 +50,8 @@ class Prior:
 
     version = VERSION
 
-    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Probabilities of the heads, (n, heads), from feature rows, (n, features)."""
+    def predict(self, rows: NDArray[np.float32]) -> heads.Prediction:
+        """The prediction for feature rows, float32 (n, features)."""
         known = np.nan_to_num(rows.astype(np.float64))
         moves = sum(weight * known[:, _column(name)] for name, weight in _TOWARD.items())
         toward = np.clip(moves, -_MOST, _MOST)
@@ -61,7 +60,7 @@ class Prior:
         for i, head in enumerate(heads.HEADS):
             moved = toward - fading if head.weight > 0 else -toward
             logits[:, i] = np.log(head.base_rate / (1 - head.base_rate)) + moved + _lift(known, head.counter)
-        return np.asarray(1 / (1 + np.exp(-logits)))
+        return heads.predicted(np.asarray(1 / (1 + np.exp(-logits))))
 
 
 def _lift(known: NDArray[np.float64], counter: str) -> NDArray[np.float64] | float:

@@ -164,21 +164,6 @@ def raw_scores(forest: Forest, rows: Singles) -> Doubles:
     return scores
 
 
-def probabilities(raw: Doubles, calibration: Doubles) -> Doubles:
-    """Platt's calibration of raw scores: sigmoid(a * raw + b) for each head.
-
-    `raw` is float64 (n, heads); `calibration` float64 (heads, 2) with a and b, (1, 0) for LightGBM's own
-    probability. Returns float64 (n, heads). Source: J. Platt, Probabilistic outputs for support
-    vector machines, 1999.
-
-    >>> probabilities(np.array([[0.0, 2.0]]), np.array([[1.0, 0.0], [0.5, -1.0]])).tolist()
-    [[0.5, 0.5]]
-    """
-    logit = np.clip(raw * calibration[:, 0] + calibration[:, 1], -700, 700)  # exp overflows beyond 709
-    calibrated: Doubles = 1.0 / (1.0 + np.exp(-logit))
-    return calibrated
-
-
 @intrinsic
 def _lowest_bit(_: Any, word: Any) -> Any:
     """The number of zeros below a uint32's lowest bit, as one instruction. The word is not 0."""

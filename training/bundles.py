@@ -6,45 +6,55 @@ import io
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 import lightgbm
 import numpy as np
 
-from ranker.bundle import FOREST, MANIFEST, Facts, Manifest
+from ranker.bundle import FOREST, FORMAT, MANIFEST, RANKING, Facts, Manifest, forest_heads
 from ranker.errors import BundleError
-from ranker.trees import Doubles, Forest, Ints, forest_arrays
+from ranker.trees import ZERO, Bools, Doubles, Forest, Ints, Missing, forest_arrays
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "scipy")
 
 Section = dict[str, str]
 
-_CATEGORICAL = 1
+_OBJECTIVES = {False: ("binary sigmoid:1", "cross_entropy"), True: ("lambdarank",)}
+_OF_NODES = ("feature", "threshold", "default_left", "missing")
 _DEFAULT_LEFT = 2
 _MISSING_SHIFT = 2
 
 
-def forest_from_boosters(boosters: Mapping[str, lightgbm.Booster]) -> Forest:
+def forest_from_boosters(boosters: Mapping[str, lightgbm.Booster | Sequence[lightgbm.Booster]]) -> Forest:
     """The trees of all boosters, head by head in the mapping's order, up to each booster's best iteration.
 
-    The model text is read, not `dump_model()`: its arrays are flat and its numbers have 17 digits, so every
-    threshold and leaf is the same double. BundleError for what the kernel does not score: categorical
-    splits, linear trees, several classes, averaged (random forest) models, objectives other than the plain
-    sigmoid; and when the boosters were trained on different features.
+    Several boosters of one head are averaged: their trees stand side by side, each leaf divided by the number
+    of boosters. The model text is read, not `dump_model()`: its arrays are flat and its numbers have 17
+    digits, so every threshold and leaf is the same double. BundleError for what the kernel does not score:
+    categorical splits, linear trees, several classes, averaged (random forest) models, objectives other than
+    the plain sigmoid (LambdaRank for the head RANKING); and when the boosters were trained on different
+    features.
     """
-    models = {head: _sections(booster.model_to_string()) for head, booster in boosters.items()}
-    for head, (header, trees) in models.items():
-        _refuse_other_kinds(head, header, trees)
-    if len({header["feature_names"] for header, _ in models.values()}) > 1:
+    models = {
+        head: [_sections(booster.model_to_string()) for booster in _several(of_head)]
+        for head, of_head in boosters.items()
+    }
+    parsed = [(head, *model) for head, of_head in models.items() for model in of_head]
+    for model in parsed:
+        _refuse_other_kinds(*model)
+    if len({header["feature_names"] for _, header, _ in parsed}) > 1:
         raise BundleError("the boosters have different features: train all heads on the same columns")
-    trees = [tree for _, of_head in models.values() for tree in of_head]
+    trees = [tree for _, _, of_booster in parsed for tree in of_booster]
     nodes = [int(tree["num_leaves"]) - 1 for tree in trees]
     decision = _joined(trees, "decision_type").astype(np.int32)
+    averaged = np.repeat([len(models[head]) for head, _, of in parsed for _ in of], np.add(nodes, 1))
     return Forest(
         heads=tuple(models),
-        head_trees=_offsets([len(of_head) for _, of_head in models.values()]),
+        head_trees=_offsets([sum(len(trees) for _, trees in of_head) for of_head in models.values()]),
         tree_nodes=_offsets(nodes),
         feature=_joined(trees, "split_feature").astype(np.int32),
         threshold=_joined(trees, "threshold"),
@@ -52,7 +62,28 @@ def forest_from_boosters(boosters: Mapping[str, lightgbm.Booster]) -> Forest:
         right=_joined(trees, "right_child").astype(np.int32),
         default_left=decision & _DEFAULT_LEFT != 0,
         missing=(decision >> _MISSING_SHIFT).astype(np.uint8),
-        leaf_value=_joined(trees, "leaf_value"),
+        leaf_value=_joined(trees, "leaf_value") / averaged,
+    )
+
+
+def pinned(forest: Forest, feature: int, value: float) -> Forest:
+    """The same forest for rows whose column `feature` holds `value`, without any test of that column.
+
+    Every node that tests it gives way to the child that the value leads to. `value` is finite.
+    """
+    goes_left = _goes_left(forest, value)
+    trees = [
+        _pinned_tree(forest, tree, (forest.feature == feature), goes_left)
+        for tree in range(len(forest.tree_nodes) - 1)
+    ]
+    node = np.concatenate([tree.node for tree in trees])
+    return replace(
+        forest,
+        tree_nodes=_offsets([len(tree.node) for tree in trees]),
+        **{name: getattr(forest, name)[node] for name in _OF_NODES},
+        left=np.concatenate([tree.left for tree in trees]),
+        right=np.concatenate([tree.right for tree in trees]),
+        leaf_value=forest.leaf_value[np.concatenate([tree.leaf for tree in trees])],
     )
 
 
@@ -69,11 +100,55 @@ def save_bundle(models: Path, forest: Forest, facts: Facts) -> Path:
     content = _npz(forest)
     libraries = {name: version(name) for name in LIBRARIES}
     sha256 = hashlib.sha256(content).hexdigest()
-    manifest = Manifest(**dict(facts), format=1, libraries=libraries, sha256=sha256)
+    manifest = Manifest(**dict(facts), format=FORMAT, libraries=libraries, sha256=sha256)
     with _folder_in_one_step(folder) as unfinished:
         _write(unfinished / FOREST, content)
         _write(unfinished / MANIFEST, manifest.model_dump_json(indent=2).encode())
     return folder
+
+
+def _several(boosters: lightgbm.Booster | Sequence[lightgbm.Booster]) -> Sequence[lightgbm.Booster]:
+    return [boosters] if isinstance(boosters, lightgbm.Booster) else boosters
+
+
+def _goes_left(forest: Forest, value: float) -> Bools:
+    """Where each node sends a value, after LightGBM's Tree::NumericalDecision."""
+    zero = abs(value) <= ZERO
+    absent = zero & (forest.missing == Missing.ZERO)
+    return np.where(absent, forest.default_left, (0.0 if zero else value) <= forest.threshold)
+
+
+class _Tree(NamedTuple):
+    """What is left of a tree: its nodes and leaves by their old places, and the nodes' new children."""
+
+    node: Ints
+    leaf: Ints
+    left: Ints
+    right: Ints
+
+
+def _pinned_tree(forest: Forest, tree: int, decided: Bools, goes_left: Bools) -> _Tree:
+    root, end = forest.tree_nodes[tree : tree + 2].tolist()
+    children = list(zip(forest.left[root:end].tolist(), forest.right[root:end].tolist(), strict=True))
+    stands_for = list(range(end - root))
+
+    def followed(child: int) -> int:
+        return stands_for[child] if child >= 0 else child
+
+    for node in reversed(range(end - root)):  # a child has a higher number than its parent
+        if decided[root + node]:
+            stands_for[node] = followed(children[node][0 if goes_left[root + node] else 1])
+    top = followed(0 if children else ~0)
+    reached = {top}
+    for node in range(end - root):
+        if node in reached:
+            reached.update(map(followed, children[node]))
+    nodes, leaves = sorted(x for x in reached if x >= 0), sorted(~x for x in reached if x < 0)
+    number = {node: i for i, node in enumerate(nodes)} | {~leaf: ~i for i, leaf in enumerate(leaves)}
+    sides = np.array([[number[followed(child)] for child in children[node]] for node in nodes], np.int32)
+    left, right = sides.reshape(-1, 2).T.copy()
+    old = np.array(nodes, np.int32) + root, np.array(leaves, np.int32) + root + tree
+    return _Tree(old[0].astype(np.int32), old[1].astype(np.int32), left, right)
 
 
 def _sections(text: str) -> tuple[Section, list[Section]]:
@@ -95,7 +170,7 @@ def _refuse_other_kinds(head: str, header: Section, trees: list[Section]) -> Non
         "has categorical splits: train with numeric features only": categorical,
         "has linear trees: train with linear_tree=false": linear,
         "does not predict the plain sigmoid: train with objective=binary and sigmoid=1": (
-            header.get("objective") not in ("binary sigmoid:1", "cross_entropy")
+            header.get("objective") not in _OBJECTIVES[head == RANKING]
         ),
     }
     for reason, found in reasons.items():
@@ -113,7 +188,7 @@ def _offsets(counts: list[int]) -> Ints:
 
 
 def _verify_facts(forest: Forest, facts: Facts) -> None:
-    heads = tuple(head.name for head in facts.heads)
+    heads = forest_heads(facts)
     if heads != forest.heads:
         raise BundleError(
             f"the facts describe the heads {heads}, the forest has {forest.heads}: give the same"

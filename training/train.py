@@ -24,6 +24,7 @@ from sklearn.metrics import log_loss, roc_auc_score
 
 from ranker import features
 from ranker.bundle import Facts, HeadFacts
+from ranker.calibration import Platt, chains, probabilities
 from ranker.errors import FeedrankError
 from ranker.heads import HEADS
 from training.bundles import forest_from_boosters, save_bundle
@@ -77,7 +78,9 @@ class Trained(NamedTuple):
         for column, head in enumerate(HEADS):
             if (model := self.heads.get(head.name)) is not None:
                 raw = model.booster.predict(rows, raw_score=True)
-                answer[:, column] = 1 / (1 + np.exp(-(model.facts.a * np.asarray(raw) + model.facts.b)))
+                answer[:, column] = probabilities(
+                    np.asarray(raw)[:, None], chains([model.facts.calibration])
+                )[:, 0]
         return answer
 
 
@@ -154,7 +157,9 @@ def _fit_head(
     a, b = _platt(raw, held_back.labels[:, column])
     booster = lightgbm.train(_settings(knobs), _dataset(examples, column), max(scout.best_iteration, 1))
     positives = int(examples.labels[:, column].sum())
-    facts = HeadFacts(name=HEADS[column].name, a=a, b=b, examples=len(examples), positives=positives)
+    facts = HeadFacts(
+        name=HEADS[column].name, calibration=Platt(a=a, b=b), examples=len(examples), positives=positives
+    )
     return HeadModel(booster, facts, _metrics(1 / (1 + np.exp(-(a * raw + b))), held_back.labels[:, column]))
 
 

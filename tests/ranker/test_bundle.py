@@ -14,7 +14,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker.bundle import FOREST, MANIFEST, Facts, HeadFacts, list_bundles, load
+from ranker.bundle import (
+    FOREST,
+    MANIFEST,
+    RANKING,
+    Facts,
+    HeadFacts,
+    RankingFacts,
+    list_bundles,
+    load,
+)
+from ranker.calibration import Platt
 from ranker.errors import BundleError
 from ranker.trees import Forest, forest_arrays
 from training.bundles import save_bundle
@@ -43,7 +53,7 @@ def facts(version: str = "m1", created_ms: int = 5, **changes: Any) -> Facts:
         "version": version,
         "created_ms": created_ms,
         "features": FEATURES,
-        "heads": (HeadFacts(name="like", a=2.0, b=-1.0, examples=10, positives=3),),
+        "heads": (HeadFacts(name="like", calibration=Platt(a=2.0, b=-1.0), examples=10, positives=3),),
         "from_ms": 1,
         "to_ms": 4,
         "seed": 7,
@@ -89,13 +99,13 @@ def test_a_saved_bundle_is_loaded_with_its_manifest(tmp_path: Path) -> None:
 
 def test_a_probability_is_calibrated(tmp_path: Path) -> None:
     bundle = load(saved(tmp_path), FEATURES, HEADS)
-    like = bundle.probabilities(np.array([[0, 0, 0], [0, 1, 0]], np.float32))[:, 1]
+    like = bundle.predict(np.array([[0, 0, 0], [0, 1, 0]], np.float32)).probabilities[:, 1]
     assert like == pytest.approx([1 / (1 + np.exp(1)), 1 / (1 + np.exp(-1))])
 
 
 def test_a_head_that_the_model_lacks_has_probability_0(tmp_path: Path) -> None:
     bundle = load(saved(tmp_path), FEATURES, HEADS)
-    answer = bundle.probabilities(np.ones((4, 3), np.float32))
+    answer = bundle.predict(np.ones((4, 3), np.float32)).probabilities
     assert answer[:, [0, 2]].tolist() == [[0, 0]] * 4
     assert (answer[:, 1] > 0).all()
 
@@ -103,7 +113,7 @@ def test_a_head_that_the_model_lacks_has_probability_0(tmp_path: Path) -> None:
 def test_rows_with_other_columns_are_refused(tmp_path: Path) -> None:
     bundle = load(saved(tmp_path), FEATURES, HEADS)
     with pytest.raises(ValueError, match=r"shape \(2, 4\), not \(n, 3\)"):
-        bundle.probabilities(np.ones((2, 4), np.float32))
+        bundle.predict(np.ones((2, 4), np.float32))
 
 
 def test_other_features_are_refused_by_name(tmp_path: Path) -> None:
@@ -140,7 +150,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format", 2),
+        ("format", 3),
         ("seed", "x"),
         ("heads", []),
         ("metrics", {"auc": "NaN"}),
@@ -152,6 +162,66 @@ def test_a_manifest_of_another_form_is_refused_by_field(tmp_path: Path, field: s
     folder = saved(tmp_path)
     change(folder, **{field: value})
     assert f"manifest.json of m1: {field}" in refusal(folder)
+
+
+def test_a_bundle_of_the_first_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    folder = saved(tmp_path)
+    change(folder, format=1)
+    assert refusal(folder).endswith("an older feedrank wrote; this one reads format 2: train it again")
+
+
+@pytest.mark.parametrize(
+    ("calibration", "sentence"),
+    [
+        ({"kind": "isotonic", "x": [1, 0], "y": [0.1, 0.2]}, "the knots of the isotonic curve do not rise"),
+        ({"kind": "isotonic", "x": [0, 1], "y": [0.2, 0.1]}, "the knots of the isotonic curve do not rise"),
+        ({"kind": "isotonic", "x": [0, 1], "y": [0.2]}, "at least 2 items"),
+        ({"kind": "platt", "a": -1, "b": 0}, "greater than 0"),
+        ({"kind": "spline"}, "does not match any of the expected tags"),
+    ],
+)
+def test_a_damaged_calibration_is_refused(tmp_path: Path, calibration: dict[str, Any], sentence: str) -> None:
+    folder = saved(tmp_path)
+    head = {"name": "like", "calibration": calibration, "examples": 10, "positives": 3}
+    change(folder, heads=[head])
+    assert "manifest.json of m1: heads.0.calibration" in refusal(folder)
+    assert sentence in refusal(folder)
+
+
+def ranking(**changes: Any) -> RankingFacts:
+    fixed: dict[str, Any] = {"a": 2.0, "b": 0.5, "share": 0.25, "weights": {"like": 1.0}, "trees": 1}
+    return RankingFacts(**{**fixed, **changes})
+
+
+def saved_with_ranking(models: Path, **changes: Any) -> Path:
+    """The stump is the head's, and a second one, of other leaves, the ranking part's."""
+    two = {name: np.concatenate([array, array]) for name, array in stump(0.0, 1.0).items()}
+    cuts = {"head_trees": np.arange(3, dtype=np.int32), "tree_nodes": np.arange(3, dtype=np.int32)}
+    two |= cuts | {"leaf_value": np.array([0.0, 1.0, -3.0, 5.0])}
+    return save_bundle(models, Forest(heads=("like", RANKING), **two), facts(ranking=ranking(**changes)))
+
+
+def test_the_value_is_the_heads_weighted_sum(tmp_path: Path) -> None:
+    found = load(saved(tmp_path), FEATURES, HEADS).predict(np.ones((2, 3), np.float32))
+    assert found.value == pytest.approx(found.probabilities @ [0.5, 1.0, 3.0])
+
+
+def test_the_ranking_part_has_its_share_of_the_value(tmp_path: Path) -> None:
+    bundle = load(saved_with_ranking(tmp_path), FEATURES, HEADS)
+    found = bundle.predict(np.array([[0, 0, 0], [0, 1, 0]], np.float32))
+    heads_say = found.probabilities[:, 1] * 1.0
+    assert found.value == pytest.approx(0.75 * heads_say + 0.25 * (2 * np.array([-3.0, 5.0]) + 0.5))
+
+
+def test_a_ranking_part_for_other_weights_is_refused_by_name(tmp_path: Path) -> None:
+    folder = saved_with_ranking(tmp_path, weights={"click": 0.5, "like": 3.0})
+    assert "was trained for other weights of like: train a new bundle" in refusal(folder)
+
+
+def test_a_ranking_part_without_trees_is_refused(tmp_path: Path) -> None:
+    folder = saved(tmp_path)
+    change(folder, ranking=ranking().model_dump())
+    assert "head_trees does not cut 1 trees into 2 heads" in refusal(folder)
 
 
 def test_a_manifest_that_is_no_json_is_refused(tmp_path: Path) -> None:

@@ -31,10 +31,10 @@ class Ages:
 
     version = "ages"
 
-    def probabilities(self, rows: NDArray[np.float32]) -> NDArray[np.float64]:
+    def predict(self, rows: NDArray[np.float32]) -> heads.Prediction:
         found = np.tile(np.arange(len(rows), dtype=np.float64)[:, None], len(heads.HEADS))
         found[::3] = np.nan
-        return found
+        return heads.predicted(found)
 
 
 @pytest.fixture

@@ -14,16 +14,14 @@ from tests.ranker.network import VIEWERS, Town, playground, toward
 def scores(town: Town, query: Query | None = None) -> dict[str, float]:
     posts = town.candidates()
     rows = features.compute(query or town.query(), posts)
-    return dict(
-        zip(town.names(posts.slot), (Prior().probabilities(rows) @ heads.WEIGHTS).tolist(), strict=True)
-    )
+    return dict(zip(town.names(posts.slot), Prior().predict(rows).value.tolist(), strict=True))
 
 
 def test_probabilities_are_probabilities_for_everybody() -> None:
     town = playground()
     for viewer in VIEWERS:
         rows = features.compute(town.query(viewer), town.candidates())
-        found = Prior().probabilities(rows)
+        found = Prior().predict(rows).probabilities
         assert found.shape == (len(rows), len(heads.HEADS))
         assert ((found > 0) & (found < 1)).all()
 
@@ -31,7 +29,7 @@ def test_probabilities_are_probabilities_for_everybody() -> None:
 def test_a_post_of_which_nothing_is_known_has_the_base_rates() -> None:
     town = Town()
     town.post("a", age_h=0)
-    found = Prior().probabilities(features.compute(town.query("nobody"), town.candidates()))[0]
+    found = Prior().predict(features.compute(town.query("nobody"), town.candidates())).probabilities[0]
     assert found == pytest.approx([head.base_rate for head in heads.HEADS], rel=1e-4)
 
 
@@ -115,12 +113,12 @@ def test_a_row_scores_the_same_alone_and_among_others() -> None:
     town = playground()
     query, posts = town.query(VIEWERS[0], surface=types_pb2.SURFACE_FOR_YOU), town.candidates()
     rows = features.compute(query, posts)
-    together = Prior().probabilities(rows)
+    together = Prior().predict(rows).probabilities
     for i in range(0, len(rows), 11):
-        assert np.array_equal(Prior().probabilities(rows[[i]])[0], together[i])
+        assert np.array_equal(Prior().predict(rows[[i]]).probabilities[0], together[i])
 
 
 def test_of_no_rows_there_are_no_probabilities() -> None:
     empty = Candidates.of(playground().state, np.zeros(0, np.int32))
     rows = features.compute(playground().query("nobody"), empty)
-    assert Prior().probabilities(rows).shape == (0, len(heads.HEADS))
+    assert Prior().predict(rows).probabilities.shape == (0, len(heads.HEADS))

@@ -19,7 +19,6 @@ from ranker.trees import (
     Missing,
     _find_leaves,
     forest_arrays,
-    probabilities,
     raw_scores,
 )
 from training.bundles import forest_from_boosters
@@ -164,19 +163,6 @@ def test_the_kernel_compares_whole_vectors() -> None:
     (assembly,) = kernel.inspect_asm().values()
     packed = re.search(r"cmp\w*ps\s|fcm\w+\s+v\d+\.4s", assembly)
     assert packed, "the inner loop compares one value at a time"
-
-
-def test_a_probability_is_that_of_lightgbm() -> None:
-    model, rows = booster(5), rows_of(6, 50)
-    raw = raw_scores(forest_from_boosters({"like": model}), rows)
-    expected = model.predict(rows, num_threads=1)
-    assert probabilities(raw, np.array([[1.0, 0.0]]))[:, 0] == pytest.approx(expected, rel=1e-12)
-
-
-def test_the_largest_scores_have_probabilities_too() -> None:
-    extreme = probabilities(np.array([[-1e300], [1e300]]), np.array([[10.0, 0.0]]))
-    assert 0 < extreme[0, 0] < 1e-300
-    assert extreme[1, 0] == 1
 
 
 def changed(forest: Forest, name: str, index: int, value: float) -> dict[str, npt.NDArray[np.generic]]:

@@ -8,10 +8,10 @@ import lightgbm
 import numpy as np
 import pytest
 
-from ranker.bundle import FOREST, Facts, HeadFacts, load
+from ranker.bundle import FOREST, RANKING, Facts, HeadFacts, load
 from ranker.errors import BundleError
 from ranker.trees import raw_scores
-from training.bundles import forest_from_boosters, save_bundle
+from training.bundles import forest_from_boosters, pinned, save_bundle
 
 FEATURES = tuple(f"f{i}" for i in range(4))
 ROWS = np.random.default_rng(1).normal(size=(300, 4)).astype(np.float32)
@@ -97,7 +97,7 @@ def test_boosters_of_different_features_are_refused() -> None:
 def test_a_saved_model_scores_as_the_booster_did(tmp_path: Path) -> None:
     model = booster()
     folder = save_bundle(tmp_path, forest_from_boosters({"like": model}), facts())
-    probabilities = load(folder, FEATURES, ["like"]).probabilities(ROWS)
+    probabilities = load(folder, FEATURES, ["like"]).predict(ROWS).probabilities
     assert probabilities[:, 0] == pytest.approx(model.predict(ROWS), rel=1e-12)
 
 
@@ -149,3 +149,39 @@ def test_facts_that_name_too_few_features_are_refused(tmp_path: Path) -> None:
 def test_a_version_that_is_no_folder_name_is_refused(version: str) -> None:
     with pytest.raises(ValueError, match="version"):
         facts(version=version)
+
+
+def test_two_boosters_of_a_head_are_averaged() -> None:
+    one, two = booster(), booster(labels=ROWS[:, 1] > 0)
+    scores = raw_scores(forest_from_boosters({"like": [one, two]}), ROWS)[:, 0]
+    expected = (one.predict(ROWS, raw_score=True) + two.predict(ROWS, raw_score=True)) / 2
+    assert scores == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("value", [-0.4, 0.0, 0.7])
+@pytest.mark.parametrize("column", [0, 3])
+def test_a_pinned_forest_scores_as_if_the_column_held_the_value(value: float, column: int) -> None:
+    trees = booster(labels=ROWS[:, 0] + ROWS[:, 3] > 0.2, zero_as_missing=value == 0)
+    forest = pinned(forest_from_boosters({"like": trees}), column, value)
+    held = ROWS.copy()
+    held[:, column] = value
+    assert np.array_equal(raw_scores(forest, ROWS)[:, 0], trees.predict(held, raw_score=True))
+    assert column not in forest.feature
+
+
+def test_a_tree_that_tests_the_pinned_column_only_becomes_a_leaf() -> None:
+    alone = lightgbm.Dataset(ROWS[:, :1], ROWS[:, 0] > 0)
+    fixed = {"objective": "binary", "num_threads": 1, "verbose": -1, "min_data_in_leaf": 5}
+    forest = pinned(forest_from_boosters({"like": lightgbm.train(fixed, alone, 3)}), 0, 1.0)
+    assert (len(forest.feature), len(forest.leaf_value), forest.width) == (0, 3, 0)
+    assert len(np.unique(raw_scores(forest, ROWS))) == 1
+
+
+def test_a_part_that_learned_the_order_is_taken_for_the_ranking_only() -> None:
+    grades = (ROWS[:, 0] > 0.2).astype(int)
+    data = lightgbm.Dataset(ROWS, grades, group=[30] * 10)
+    fixed = {"objective": "lambdarank", "num_threads": 1, "verbose": -1, "min_data_in_leaf": 5}
+    model = lightgbm.train(fixed, data, 3)
+    assert forest_from_boosters({RANKING: model}).heads == (RANKING,)
+    with pytest.raises(BundleError, match="does not predict the plain sigmoid"):
+        forest_from_boosters({"like": model})

@@ -49,7 +49,7 @@ def history(viewers: int = 40, posts: int = 60, visits: int = 1_500) -> Examples
 
 def test_the_server_takes_the_bundle_and_it_predicts_what_was_trained(tmp_path: Path) -> None:
     path, trained = train(history(), tmp_path, "CC0-1.0", KNOBS)
-    served = load(path, features.NAMES, NAMES).probabilities(history().features)
+    served = load(path, features.NAMES, NAMES).predict(history().features).probabilities
     assert served == pytest.approx(trained.probabilities(history().features), rel=1e-9)
 
 
