@@ -4,7 +4,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from feedrank.journal.v1 import journal_pb2
-from feedrank.v1 import controls_pb2, types_pb2
+from feedrank.v1 import admin_pb2, controls_pb2, types_pb2
+
+from ranker.experiments import PRIOR
 
 Entry = journal_pb2.Entry
 
@@ -58,8 +60,35 @@ def of_events(rows: Sequence[types_pb2.Event], time_ms: int) -> Entry:
 
 
 def of_active_model(version: str, time_ms: int) -> Entry:
-    """The bundle to serve; empty for the prior."""
-    return Entry(time_ms=time_ms, active_model=journal_pb2.ActiveModel(version=version))
+    """The model to serve."""
+    return Entry(time_ms=time_ms, active_model=journal_pb2.ActiveModel(version=_stored(version)))
+
+
+def of_rollback(version: str, time_ms: int) -> Entry:
+    """The model that served before, to serve again."""
+    back = journal_pb2.ActiveModel(version=_stored(version), rollback=True)
+    return Entry(time_ms=time_ms, active_model=back)
+
+
+def of_shadow_model(version: str, time_ms: int) -> Entry:
+    """The model that scores for the log only; empty for none."""
+    return Entry(time_ms=time_ms, shadow_model=journal_pb2.ShadowModel(version=version))
+
+
+def of_experiment(name: str, variants: Sequence[admin_pb2.ExperimentVariant], time_ms: int) -> Entry:
+    """An experiment that starts."""
+    started = journal_pb2.StartedExperiment(name=name, variants=variants)
+    return Entry(time_ms=time_ms, started_experiment=started)
+
+
+def of_experiments_end(name: str, time_ms: int) -> Entry:
+    """An experiment that stops."""
+    return Entry(time_ms=time_ms, stopped_experiment=journal_pb2.StoppedExperiment(name=name))
+
+
+def _stored(version: str) -> str:
+    """The journal writes the prior as an empty version."""
+    return "" if version == PRIOR else version
 
 
 OF: dict[str, Callable[[Any, int], Entry]] = {

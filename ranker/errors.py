@@ -5,6 +5,7 @@
     ├── NotFound            a named thing does not exist
     ├── Busy                as much is going on as may at a time
     ├── CursorExpired       a session is over: start again without a cursor
+    ├── NotNow              what is in service does not allow it
     ├── BundleError         a model bundle can't be used
     ├── SettingsError       the configuration can't be used
     ├── JournalUnavailable  the journal does not answer
@@ -56,6 +57,13 @@ class CursorExpired(FeedrankError):
 
     status = "FAILED_PRECONDITION"
     word = "cursor_expired"
+
+
+class NotNow(FeedrankError):
+    """What is in service does not allow it: nothing to go back to, or another experiment runs."""
+
+    status = "FAILED_PRECONDITION"
+    word = "not_now"
 
 
 class BundleError(FeedrankError):

@@ -25,6 +25,7 @@ from pydantic import BaseModel, Field
 from ranker import features, heads
 from ranker.errors import JournalUnavailable
 from ranker.journal import Journal, now_ms
+from ranker.pipeline import Scorer
 
 log = structlog.get_logger()
 
@@ -72,6 +73,11 @@ class Answer:
     time_ms: int
     entry_id: str
     model_version: str
+    experiment: str
+    """Empty when the answer counts for none, as is the variant."""
+    variant: str
+    shadow: Scorer | None
+    """What scores the rows for the log only."""
     first_place: int
     post_ids: Sequence[str]
     brought: NDArray[np.uint32]

@@ -7,6 +7,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
+from ranker.models import Serving
 from ranker.pipeline import Trace
 
 _POSTS = (0, 10, 20, 50, 100, 200, 300, 400, 500, 600, 800, 1_000)
@@ -37,6 +38,13 @@ class Metrics:
         self.degraded = Counter(
             "feedrank_degraded", "What answers lacked.", ["stage", "reason"], registry=registry
         )
+        self.variants = Counter(
+            "feedrank_variant_answers",
+            "Answers of the running experiment.",
+            ["experiment", "variant"],
+            registry=registry,
+        )
+        self._experiment = ""
         self.rows = Counter("feedrank_rows", "Rows of write calls.", ["kind", "outcome"], registry=registry)
 
     def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
@@ -58,6 +66,15 @@ class Metrics:
         self.scored.observe(trace.scored)
         for stage, reason in trace.degraded:
             self.degraded.labels(stage, reason).inc()
+
+    def count(self, serving: Serving) -> None:
+        """Count an answer of an experiment. Another one's counts go, so that there are never many labels."""
+        if not serving.experiment:
+            return
+        if serving.experiment != self._experiment:
+            self._experiment = serving.experiment
+            self.variants.clear()
+        self.variants.labels(serving.experiment, serving.variant).inc()
 
 
 @dataclass(frozen=True)

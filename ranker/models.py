@@ -1,20 +1,23 @@
-"""The models folder: which bundle scores now.
+"""The models folder: which bundle scores for whom now.
 
-The journal says which version is active; here it is loaded. While it can't be, the one before goes on
-serving.
+The journal says which versions are in service; here they are held. While the active one can't be loaded, the
+one before goes on serving.
 """
 
 import threading
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import structlog
 
 from ranker import bundle, features, heads
 from ranker.errors import BundleError
+from ranker.experiments import PRIOR, InService
 from ranker.pipeline import Scorer
-from ranker.prior import VERSION as PRIOR
 from ranker.prior import Prior
+from ranker.state import State
 
 log = structlog.get_logger()
 
@@ -22,21 +25,39 @@ RETRY_S = 60.0
 """A version that was refused is tried again after so long: its folder may have been mended."""
 
 
+@dataclass(frozen=True)
+class Serving:
+    """What scores for one viewer."""
+
+    scorer: Scorer
+    experiment: str = ""
+    """The experiment that the answer counts for; empty for none."""
+    variant: str = ""
+    """The viewer's variant of it."""
+    shadow: Scorer | None = None
+    """What scores for the log only."""
+    wanted: bool = True
+    """False: what the journal wants for the viewer can't be loaded, and another model serves."""
+
+
 class Models:
-    """Bundles by version; the active one in memory."""
+    """The bundles in service, in memory: the active one, the experiment's and the shadow, no others."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.active: Scorer = Prior()
-        """What scored last."""
-        self._prepared: Scorer = self.active
-        self._refused: str | None = None
-        self._refused_s = 0.0
+        """The active model, or what was it before, while that can't be loaded."""
+        self._held: dict[str, Scorer] = {self.active.version: self.active}
+        self._prepared: dict[str, Scorer] = {}
+        self._followed: InService | None = None
+        self._lacking = False
+        """Whether something in service could not be loaded."""
+        self._tried_s = 0.0
         self._lock = threading.Lock()
 
     def load(self, version: str) -> Scorer:
-        """Load a version and check all of it. Raises BundleError; an empty version is the prior."""
-        if version in ("", PRIOR):
+        """Load a version and check all of it. Raises BundleError."""
+        if version == PRIOR:
             return Prior()
         if version not in {path.name for path in self.folder.glob("*") if path.is_dir()}:
             raise BundleError(
@@ -44,31 +65,52 @@ class Models:
             )
         return bundle.load(self.folder / version, features.NAMES, heads.NAMES)
 
-    def prepare(self, version: str) -> Scorer:
-        """Load a version, to be at hand when the journal activates it. Raises BundleError."""
-        self._prepared = self.load(version)
-        self._refused = None
-        return self._prepared
+    def prepare(self, versions: Iterable[str]) -> None:
+        """Load versions, to be at hand when the journal puts them into service. Raises BundleError."""
+        self._prepared = {version: self.load(version) for version in versions}
+        self._tried_s = float("-inf")  # one of them may have been refused before
 
-    def scorer(self, version: str) -> tuple[Scorer, bool]:
-        """The version's scorer and True; or the one that served before and False when it can't be loaded."""
-        wanted = version or PRIOR
-        if self.active.version != wanted and not self._resting(wanted):
+    def serving(self, state: State, viewer_id: str) -> Serving:
+        """What scores for a viewer. A viewer without an id is in no experiment.
+
+        Where a variant's bundle can't be loaded, the active model serves, and the answer counts for none.
+        """
+        in_service = state.in_service
+        self.follow(in_service)
+        held, experiment = self._held, in_service.experiment
+        shadow = held.get(in_service.shadow)
+        if experiment is None or not viewer_id:
+            return Serving(self.active, shadow=shadow, wanted=in_service.active in held)
+        variant = experiment.variant_of(viewer_id)
+        if variant.model_version not in held:
+            return Serving(self.active, shadow=shadow, wanted=False)
+        return Serving(held[variant.model_version], experiment.name, variant.name, shadow)
+
+    def follow(self, in_service: InService) -> None:
+        """Hold what is in service, and nothing else. What can't be loaded is logged, and tried again."""
+        if self._due(in_service):
             with self._lock:
-                self._switch(wanted)
-        active = self.active
-        return active, active.version == wanted
+                if self._due(in_service):  # another request may have done it meanwhile
+                    self._follow(in_service)
 
-    def _resting(self, wanted: str) -> bool:
-        return self._refused == wanted and time.monotonic() < self._refused_s + RETRY_S
+    def _due(self, in_service: InService) -> bool:
+        again = self._lacking and time.monotonic() >= self._tried_s + RETRY_S
+        return again or in_service is not self._followed
 
-    def _switch(self, wanted: str) -> None:
-        if self.active.version == wanted or self._resting(wanted):
-            return
+    def _follow(self, in_service: InService) -> None:
+        at_hand = self._held | self._prepared
+        found = {version: at_hand.get(version) or self._found(version) for version in in_service.versions}
+        held = {version: scorer for version, scorer in found.items() if scorer}
+        self.active = held.get(in_service.active, self.active)
+        self._held = held
+        self._lacking, self._tried_s = len(held) < len(found), time.monotonic()
+        self._followed = in_service
+
+    def _found(self, version: str) -> Scorer | None:
         try:
-            prepared = self._prepared
-            self.active = prepared if prepared.version == wanted else self.load(wanted)
-            log.info("model_active", version=wanted)
+            scorer = self.load(version)
         except BundleError as error:
-            self._refused, self._refused_s = wanted, time.monotonic()
-            log.error("model_refused", version=wanted, reason=str(error))
+            log.error("model_refused", version=version, reason=str(error))
+            return None
+        log.info("model_loaded", version=version)
+        return scorer

@@ -74,11 +74,15 @@ class Service:
         self.follower = Follower(self.journal, fold)
         self._restore(data)
         self.models = Models(data / "models")
-        self.models.scorer(self.state.model_version)
+        self.models.follow(self.state.in_service)
         self.impressions = ImpressionLog(data / "impressions", self.journal, settings.impressions)
         self.sessions = Sessions(settings.sessions)
         self.timelines = Timelines(
-            View(self.state, self.slices), self.models, self.sessions, self.impressions
+            View(self.state, self.slices),
+            self.models,
+            self.sessions,
+            self.impressions,
+            settings.exploration,
         )
         self.writer = Writer(self.journal, self.follower)
         self.upkeep = Upkeep(

@@ -13,8 +13,9 @@ from numpy.typing import NDArray
 
 from ranker import features, query
 from ranker.candidates import Candidates, View
+from ranker.exploration import ExplorationSettings
 from ranker.impressions import Answer, ImpressionLog
-from ranker.models import Models
+from ranker.models import Models, Serving
 from ranker.pipeline import Pipeline, Ranking, Scorer, Trace
 from ranker.query import Ask, Query
 from ranker.reasons import Reason, reason
@@ -42,8 +43,13 @@ class Page:
     ranking: Ranking
     first_place: int
     cursor: str
-    model_version: str
+    serving: Serving
     trace: Trace
+
+    @property
+    def model_version(self) -> str:
+        """The model that scored."""
+        return self.serving.scorer.version
 
 
 @dataclass(frozen=True)
@@ -79,11 +85,20 @@ class Explanation:
 class Timelines:
     """Answers viewers' questions from the state."""
 
-    def __init__(self, view: View, models: Models, sessions: Sessions, impressions: ImpressionLog) -> None:
+    def __init__(
+        self,
+        view: View,
+        models: Models,
+        sessions: Sessions,
+        impressions: ImpressionLog,
+        exploration: ExplorationSettings | None = None,
+    ) -> None:
+        """`exploration`: the settings of that name; None: as they come."""
         self.view = view
         self.models = models
         self.sessions = sessions
         self.impressions = impressions
+        self.exploration = exploration or ExplorationSettings()
 
     @property
     def state(self) -> State:
@@ -100,19 +115,19 @@ class Timelines:
         return page
 
     def _page(self, ask: Ask, session: Session, place: int, trace: Trace) -> tuple[Page, Answer]:
-        request_id, ask = _named(ask)
-        scorer = self._scorer(trace)
+        request_id, ask = _named(replace(ask, exploration=self.exploration))
+        serving = self._serving(ask, trace)
         pipeline = pipeline_of(ask)
         viewer = self._query(ask)
         with session.lock:  # two calls with one cursor extend the order once
-            ranking, following = self._next(pipeline, viewer, session, place, scorer, trace)
+            ranking, following = self._next(pipeline, viewer, session, place, serving.scorer, trace)
         page = Page(
             request_id,
             self._placed(viewer, ranking, pipeline.names),
             ranking,
             place,
             session.cursor(following) if len(ranking.propensity) and not session.ends_at(following) else "",
-            scorer.version,
+            serving,
             trace,
         )
         return page, self._answer(page, ask)
@@ -179,17 +194,17 @@ class Timelines:
         """The caller's posts in order of their scores."""
         with self.state.turn.read(), trace.stage("total"):
             request_id, ask = _named(ask)
-            scorer = self._scorer(trace)
+            serving = self._serving(ask, trace)
             viewer = self._query(ask)
             slots = self.state.post_ids.slots(post_ids)
             posts = Candidates.of(self.state, slots[slots != NONE])
             removed: list[tuple[str, str]] = []
             if apply_filters:
                 posts, removed = self._sift(viewer, posts)
-            scored = CALLER.score(viewer, posts, scorer, trace)
+            scored = CALLER.score(viewer, posts, serving.scorer, trace)
             ranking = CALLER.select(viewer, scored, len(posts), trace)
             placed = self._placed(viewer, ranking, ("caller",))
-            page = Page(request_id, placed, ranking, 0, "", scorer.version, trace)
+            page = Page(request_id, placed, ranking, 0, "", serving, trace)
             unknown = [name for name, slot in zip(post_ids, slots, strict=True) if slot == NONE]
             return Ranked(page, unknown, removed)
 
@@ -206,13 +221,13 @@ class Timelines:
         """Posts near one post."""
         with self.state.turn.read(), trace.stage("total"):
             request_id, ask = _named(ask)
-            scorer = self._scorer(trace)
+            serving = self._serving(ask, trace)
             viewer = self._query(ask)
             if viewer.near != NONE and not self.state.posts.has_vector[viewer.near]:
                 trace.degraded.append(("similar", "unavailable"))  # its vector is still to come
-            ranking = SIMILAR.rank(viewer, self.view, scorer, ask.size, trace)
+            ranking = SIMILAR.rank(viewer, self.view, serving.scorer, ask.size, trace)
             placed = self._placed(viewer, ranking, SIMILAR.names)
-            return Page(request_id, placed, ranking, 0, "", scorer.version, trace)
+            return Page(request_id, placed, ranking, 0, "", serving, trace)
 
     def explain(self, ask: Ask, post_id: str, trace: Trace) -> Explanation:
         """Where a post stands now: its place, its reason, or the filters that take it out."""
@@ -220,32 +235,33 @@ class Timelines:
             return self._explain(ask, post_id, trace)
 
     def _explain(self, ask: Ask, post_id: str, trace: Trace) -> Explanation:
-        request_id, ask = _named(ask)
-        scorer = self._scorer(trace)
+        unswapped = self.exploration.model_copy(update={"swap_share": 0.0})
+        request_id, ask = _named(replace(ask, exploration=unswapped))
+        serving = self._serving(ask, trace)
         slot = self.state.post_ids.slot(post_id)
         if slot == NONE:
-            return Explanation(request_id, False, [], [], None, [], scorer.version, trace)
+            return Explanation(request_id, False, [], [], None, [], serving.scorer.version, trace)
         viewer, pipeline = self._query(ask), pipeline_of(ask)
         posts = pipeline.fetch(viewer, self.view, trace).including(slot)
         one = posts[posts.slot == slot]
         allowed = pipeline.allowed(viewer, posts, trace)
         new = np.isin(allowed.slot, pipeline.new(viewer, allowed, trace).slot)
         kept = allowed[new | (allowed.slot == slot)]
-        scored = pipeline.score(viewer, kept, scorer, trace)
+        scored = pipeline.score(viewer, kept, serving.scorer, trace)
         ranking = pipeline.select(viewer, scored, len(kept), trace)
         return Explanation(
             request_id=request_id,
             known=True,
             filters=[] if slot in allowed.slot[new] else pipeline.removers(viewer, posts, slot),
             sources=[name for bit, name in enumerate(pipeline.names) if one.brought[0] >> bit & 1],
-            page=self._alone(viewer, pipeline, ranking, slot, scorer.version, trace),
+            page=self._alone(viewer, pipeline, ranking, slot, serving, trace),
             values=features.compute(viewer, one)[0].astype(float).tolist(),
-            model_version=scorer.version,
+            model_version=serving.scorer.version,
             trace=trace,
         )
 
     def _alone(
-        self, viewer: Query, pipeline: Pipeline, ranking: Ranking, slot: int, version: str, trace: Trace
+        self, viewer: Query, pipeline: Pipeline, ranking: Ranking, slot: int, serving: Serving, trace: Trace
     ) -> Page | None:
         """The post at its place in a ranking; None when it has none."""
         at = np.flatnonzero(ranking.scored.posts.slot == slot)
@@ -253,16 +269,16 @@ class Timelines:
             return None
         chosen = ranking[at]
         placed = self._placed(viewer, chosen, pipeline.names)
-        return Page("", placed, chosen, int(at[0]), "", version, trace)
+        return Page("", placed, chosen, int(at[0]), "", serving, trace)
 
     def _query(self, ask: Ask) -> Query:
         return query.build(self.state, ask)
 
-    def _scorer(self, trace: Trace) -> Scorer:
-        scorer, wanted = self.models.scorer(self.state.model_version)
-        if not wanted:
+    def _serving(self, ask: Ask, trace: Trace) -> Serving:
+        serving = self.models.serving(self.state, ask.viewer_id)
+        if not serving.wanted:
             trace.degraded.append(("model", "unavailable"))
-        return scorer
+        return serving
 
     def _placed(self, viewer: Query, ranking: Ranking, names: tuple[str, ...]) -> list[Placed]:
         posts, state = ranking.scored.posts, self.state
@@ -286,6 +302,9 @@ class Timelines:
             time_ms=ask.now_ms,
             entry_id=self.state.position,
             model_version=page.model_version,
+            experiment=page.serving.experiment,
+            variant=page.serving.variant,
+            shadow=page.serving.shadow,
             first_place=page.first_place,
             post_ids=[one.post_id for one in page.placed],
             brought=scored.posts.brought,

@@ -29,9 +29,14 @@ from feedrank.errors import (
 from feedrank.names import event, name, names, number, relation
 from feedrank.v1.admin_pb2 import (
     ActivateModelResponse,
+    Experiment,
+    ExperimentVariant,
     Model,
     RollbackModelResponse,
+    SetShadowModelResponse,
+    StartExperimentResponse,
     StatusResponse,
+    StopExperimentResponse,
     TakeSnapshotResponse,
 )
 from feedrank.v1.feed_pb2 import (
@@ -74,6 +79,8 @@ __all__ = [
     "Error",
     "Event",
     "EventKind",
+    "Experiment",
+    "ExperimentVariant",
     "ExplainPostResponse",
     "ExportUserResponse",
     "FailedPrecondition",
@@ -96,9 +103,12 @@ __all__ = [
     "ResourceExhausted",
     "RollbackModelResponse",
     "SearchPostsResponse",
+    "SetShadowModelResponse",
     "SimilarPostsResponse",
     "Standing",
+    "StartExperimentResponse",
     "StatusResponse",
+    "StopExperimentResponse",
     "Surface",
     "TakeSnapshotResponse",
     "Unavailable",

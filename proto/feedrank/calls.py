@@ -27,13 +27,23 @@ from feedrank.names import number
 from feedrank.v1.admin_pb2 import (
     ActivateModelRequest,
     ActivateModelResponse,
+    Experiment,
+    ExperimentVariant,
+    GetExperimentRequest,
+    GetExperimentResponse,
     ListModelsRequest,
     ListModelsResponse,
     Model,
     RollbackModelRequest,
     RollbackModelResponse,
+    SetShadowModelRequest,
+    SetShadowModelResponse,
+    StartExperimentRequest,
+    StartExperimentResponse,
     StatusRequest,
     StatusResponse,
+    StopExperimentRequest,
+    StopExperimentResponse,
     TakeSnapshotRequest,
     TakeSnapshotResponse,
 )
@@ -294,8 +304,32 @@ def activate_model(version: str, *, timeout: float | None = None) -> Call[Activa
 
 
 def rollback_model(*, timeout: float | None = None) -> Call[RollbackModelResponse]:
-    """Puts the bundle before this one back."""
+    """Puts the model before this one back; once more goes further back. FailedPrecondition: there is none."""
     return (yield from _ask(RollbackModelRequest(), RollbackModelResponse, timeout))
+
+
+def set_shadow_model(version: str, *, timeout: float | None = None) -> Call[SetShadowModelResponse]:
+    """Has a bundle score what others serve, for the log only; an empty version ends it."""
+    return (yield from _ask(SetShadowModelRequest(version=version), SetShadowModelResponse, timeout))
+
+
+def start_experiment(
+    name: str, variants: Iterable[ExperimentVariant], *, timeout: float | None = None
+) -> Call[StartExperimentResponse]:
+    """Gives each viewer the model of a variant. FailedPrecondition: another experiment runs."""
+    request = StartExperimentRequest(name=name, variants=variants)
+    return (yield from _ask(request, StartExperimentResponse, timeout))
+
+
+def stop_experiment(name: str, *, timeout: float | None = None) -> Call[StopExperimentResponse]:
+    """Ends the experiment of this name: the active model serves all viewers again."""
+    return (yield from _ask(StopExperimentRequest(name=name), StopExperimentResponse, timeout))
+
+
+def get_experiment(*, timeout: float | None = None) -> Call[Experiment | None]:
+    """The experiment that runs, if one does."""
+    answer = yield from _ask(GetExperimentRequest(), GetExperimentResponse, timeout)
+    return answer.experiment if answer.HasField("experiment") else None
 
 
 def take_snapshot(*, timeout: float | None = None) -> Call[TakeSnapshotResponse]:

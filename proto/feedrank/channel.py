@@ -62,7 +62,11 @@ MANNERS: Mapping[type[Message], Manner] = {
     admin_pb2.StatusRequest: READ,
     admin_pb2.ListModelsRequest: READ,
     admin_pb2.ActivateModelRequest: ONCE,
+    admin_pb2.GetExperimentRequest: READ,
     admin_pb2.RollbackModelRequest: ONCE,
+    admin_pb2.SetShadowModelRequest: ONCE,
+    admin_pb2.StartExperimentRequest: ONCE,
+    admin_pb2.StopExperimentRequest: ONCE,
     admin_pb2.TakeSnapshotRequest: ONCE,
 }
 

@@ -108,6 +108,10 @@ class Calls:
     list_models = Method(calls.list_models)
     activate_model = Method(calls.activate_model)
     rollback_model = Method(calls.rollback_model)
+    set_shadow_model = Method(calls.set_shadow_model)
+    start_experiment = Method(calls.start_experiment)
+    stop_experiment = Method(calls.stop_experiment)
+    get_experiment = Method(calls.get_experiment)
     take_snapshot = Method(calls.take_snapshot)
 
 

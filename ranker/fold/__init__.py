@@ -10,7 +10,7 @@ from typing import Any
 from feedrank.journal.v1 import journal_pb2
 
 from ranker.errors import JournalError
-from ranker.fold import events, people, posts
+from ranker.fold import events, models, people, posts
 from ranker.fold.index import Index, NoIndex
 from ranker.state import State
 
@@ -32,7 +32,10 @@ class Fold:
             "preferences": lambda change: people.put_preferences(state, change),
             "served": lambda change: people.remember_served(state, change),
             "events": lambda change: events.record(state, change),
-            "active_model": self._active_model,
+            "active_model": lambda change: models.activate(state, change),
+            "shadow_model": lambda change: models.set_shadow(state, change),
+            "started_experiment": lambda change: models.start(state, change),
+            "stopped_experiment": lambda change: models.stop(state, change),
         }
 
     def apply(self, position: str, entry: journal_pb2.Entry) -> None:
@@ -52,9 +55,6 @@ class Fold:
         """Pass over an entry that can't be applied."""
         with self.state.turn.write():
             self.state.position = position
-
-    def _active_model(self, change: journal_pb2.ActiveModel) -> None:
-        self.state.model_version = change.version
 
     def _make_room(self) -> None:
         state = self.state

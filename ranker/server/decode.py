@@ -1,13 +1,15 @@
 """Requests of the contract as feedrank's own values. A wrong field is an InvalidArgument that names it."""
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
 import grpc
-from feedrank.v1 import feed_pb2, types_pb2
+from feedrank.v1 import admin_pb2, feed_pb2, types_pb2
 
 from ranker import checks
 from ranker.errors import InvalidArgument
+from ranker.experiments import BUCKETS, MAX_VARIANTS, MIN_VARIANTS, NAME_PATTERN
 from ranker.journal import now_ms
 from ranker.pipeline import Trace
 from ranker.query import Ask
@@ -68,6 +70,34 @@ def similar(request: feed_pb2.SimilarPostsRequest) -> Ask:
         size=_size(request.size),
         near_id=request.post_id,
     )
+
+
+def experiment(request: admin_pb2.StartExperimentRequest) -> None:
+    """Check an experiment and its variants."""
+    _plain_name("name", request.name)
+    names = [one.name for one in request.variants]
+    if not MIN_VARIANTS <= len(names) <= MAX_VARIANTS:
+        raise InvalidArgument(
+            "variants", f"variants has {len(names)} entries: give {MIN_VARIANTS} to {MAX_VARIANTS}"
+        )
+    for i, one in enumerate(request.variants):
+        _plain_name(f"variants[{i}].name", one.name)
+        refuse(checks.identifier(f"variants[{i}].model_version", one.model_version))
+        if not 1 <= (share := one.share_basis_points) < BUCKETS:
+            field = f"variants[{i}].share_basis_points"
+            raise InvalidArgument(field, f"{field} must be 1 to {BUCKETS - 1}, not {share}")
+    if len(set(names)) < len(names):
+        raise InvalidArgument("variants", "variants names one twice: each must be different")
+    if (total := sum(one.share_basis_points for one in request.variants)) != BUCKETS:
+        raise InvalidArgument("variants", f"the shares of variants add up to {total}: make it {BUCKETS}")
+
+
+def _plain_name(field: str, value: str) -> None:
+    refuse(checks.identifier(field, value))
+    if not re.fullmatch(NAME_PATTERN, value):
+        raise InvalidArgument(
+            field, f"{field} must be up to 64 letters, digits, dots, hyphens and underscores, not {value!r}"
+        )
 
 
 def batch(field: str, rows: Sequence[Any], most: int = checks.MAX_BATCH) -> None:

@@ -19,6 +19,7 @@ def timeline(page: Page, *, with_probabilities: bool) -> feed_pb2.GetTimelineRes
         posts=posts(page, with_probabilities=with_probabilities),
         cursor=page.cursor,
         model_version=page.model_version,
+        experiment_variant=page.serving.variant,
         degraded=degraded(page.trace),
     )
 
@@ -31,6 +32,7 @@ def ranked(answer: Ranked, *, with_probabilities: bool) -> feed_pb2.RankPostsRes
         unknown_post_ids=answer.unknown,
         removed=[feed_pb2.RemovedPost(post_id=post, filter=name) for post, name in answer.removed],
         model_version=answer.page.model_version,
+        experiment_variant=answer.page.serving.variant,
         degraded=degraded(answer.page.trace),
     )
 

@@ -27,6 +27,7 @@ class Feed(feed_pb2_grpc.FeedServicer):
         trace = self._trace(context)
         page = self._timelines.page(decode.timeline(request), request.cursor, trace)
         self._metrics.observe(trace)
+        self._metrics.count(page.serving)
         return encode.timeline(page, with_probabilities=request.with_probabilities)
 
     def RankPosts(
@@ -38,6 +39,7 @@ class Feed(feed_pb2_grpc.FeedServicer):
             decode.rank_posts(request), request.post_ids, apply_filters=request.apply_filters, trace=trace
         )
         self._metrics.observe(trace)
+        self._metrics.count(answer.page.serving)
         return encode.ranked(answer, with_probabilities=request.with_probabilities)
 
     def SimilarPosts(

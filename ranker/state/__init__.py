@@ -12,6 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 from pydantic import BaseModel, Field
 
+from ranker.experiments import PRIOR, InService
 from ranker.state.columns import NONE, Array, Ids, Slots, Table
 from ranker.state.recent_ids import RecentIds
 from ranker.state.tables import Places, Posts, Users
@@ -50,8 +51,8 @@ class State:
         """The fold's clock: the time of the last entry."""
         self.position = ""
         """The journal entry that was folded last."""
-        self.model_version = ""
-        """The bundle that the journal says to serve; empty for the prior."""
+        self.in_service = InService()
+        """The models that the journal says to use."""
 
     @property
     def tables(self) -> dict[str, tuple[Table, Ids]]:
@@ -127,7 +128,7 @@ class State:
             "dimension": self.dimension,
             "time_ms": self.time_ms,
             "position": self.position,
-            "model_version": self.model_version,
+            "in_service": self.in_service.model_dump_json(),
         }
 
     def load(self, arrays: dict[str, Array], facts: dict[str, int | str]) -> None:
@@ -139,7 +140,7 @@ class State:
             table.load(len(ids), _parts(arrays, f"{name}."))
         self.event_ids.load(**_parts(arrays, "event_ids."))
         self.time_ms, self.position = int(facts["time_ms"]), str(facts["position"])
-        self.model_version = str(facts["model_version"])
+        self.in_service = _in_service(facts)
 
     def fingerprint(self) -> str:
         """A SHA-256 of all content: equal states have equal fingerprints, bit for bit."""
@@ -216,6 +217,13 @@ def _slot_of(ids: Ids, name: str, most: int) -> int:
     if slot == NONE and name and len(ids) < most:
         slot = ids.add(name)
     return slot
+
+
+def _in_service(facts: dict[str, int | str]) -> InService:
+    """Snapshots before the first experiments held no more than the active version, empty for the prior."""
+    if "in_service" in facts:
+        return InService.model_validate_json(str(facts["in_service"]))
+    return InService(activated=(str(facts["model_version"]) or PRIOR,))
 
 
 def _parts(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:

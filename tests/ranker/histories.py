@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import controls_pb2, types_pb2
+from feedrank.v1.admin_pb2 import ExperimentVariant
 from structlog.testing import capture_logs
 
 from ranker import entries
@@ -90,7 +91,7 @@ def _payload(draw: random.Random) -> bytes:
     if draw.random() < 0.04:
         return draw.choice(_POISON)
     often = (_posts, _relations, _events) * 3
-    make = draw.choice((*often, _deletions, _users, _preferences, _vectors, _served, _model))
+    make = draw.choice((*often, _deletions, _users, _preferences, _vectors, _served, _models))
     # The clock that accepts writes may be set back.
     return make(draw, NOW + draw.randrange(-DAY_MS, DAY_MS)).SerializeToString()
 
@@ -183,5 +184,17 @@ def _served(draw: random.Random, time_ms: int) -> Entry:
     return Entry(time_ms=time_ms, served=journal_pb2.Served(pages=pages))
 
 
-def _model(draw: random.Random, time_ms: int) -> Entry:
-    return entries.of_active_model(draw.choice(["", "m1", "m2"]), time_ms)
+def _models(draw: random.Random, time_ms: int) -> Entry:
+    version = draw.choice(["prior", "m1", "m2"])
+    halves = [
+        ExperimentVariant(name=one, model_version=one, share_basis_points=5_000) for one in ("m1", "m2")
+    ]
+    return draw.choice(
+        (
+            entries.of_active_model(version, time_ms),
+            entries.of_rollback(version, time_ms),
+            entries.of_shadow_model(draw.choice(["", version]), time_ms),
+            entries.of_experiment(version, halves, time_ms),
+            entries.of_experiments_end(version, time_ms),
+        )
+    )

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import controls_pb2, types_pb2
+from feedrank.v1.admin_pb2 import ExperimentVariant
 
 from ranker import entries
 from ranker.errors import JournalError
@@ -357,7 +358,40 @@ def test_served_posts_are_remembered_newest_first_and_unknown_ones_passed_over(t
 
 def test_the_journal_says_which_model_serves(town: Town) -> None:
     town.fold(entries.of_active_model("m7", NOW))
-    assert town.state.model_version == "m7"
+    assert town.state.in_service.active == "m7"
+
+
+def test_a_rollback_puts_the_model_before_back(town: Town) -> None:
+    for version in ("m7", "m8"):
+        town.fold(entries.of_active_model(version, NOW))
+    town.fold(entries.of_rollback("m7", NOW))
+    assert town.state.in_service.activated == ("prior", "m7")
+
+
+def test_the_first_of_two_experiments_runs_until_it_is_stopped(town: Town) -> None:
+    half = ExperimentVariant(name="a", model_version="m1", share_basis_points=5_000)
+    other = ExperimentVariant(name="b", model_version="prior", share_basis_points=5_000)
+    for name in ("first", "second"):
+        town.fold(entries.of_experiment(name, [half, other], NOW))
+    town.fold(entries.of_experiments_end("second", NOW))
+    runs = town.state.in_service.experiment
+    assert runs is not None
+    assert (runs.name, runs.started_ms, [one.name for one in runs.variants]) == ("first", NOW, ["a", "b"])
+    town.fold(entries.of_experiments_end("first", NOW))
+    assert town.state.in_service.experiment is None
+
+
+def test_an_experiment_that_leaves_viewers_out_is_an_error(town: Town) -> None:
+    half = ExperimentVariant(name="a", model_version="m1", share_basis_points=5_000)
+    with pytest.raises(ValueError, match="do not add up"):
+        town.fold(entries.of_experiment("half", [half], NOW))
+
+
+def test_the_shadow_model_is_set_and_taken_away(town: Town) -> None:
+    town.fold(entries.of_shadow_model("m1", NOW))
+    assert town.state.in_service.shadow == "m1"
+    town.fold(entries.of_shadow_model("", NOW))
+    assert town.state.in_service.shadow == ""
 
 
 def test_the_clock_never_runs_backwards(town: Town) -> None:

@@ -1,3 +1,4 @@
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,9 @@ import pytest
 from ranker import features, heads
 from ranker.bundle import FOREST, Facts, HeadFacts
 from ranker.errors import BundleError
+from ranker.experiments import Experiment, InService, Variant
 from ranker.models import Models
+from ranker.state import State
 from training.bundles import forest_from_boosters, save_bundle
 
 
@@ -33,72 +36,134 @@ def save(folder: Path, version: str, names: tuple[str, ...] = features.NAMES) ->
 
 @pytest.fixture
 def models(tmp_path: Path) -> Models:
-    save(tmp_path, "first")
-    save(tmp_path, "second")
+    for version in ("first", "second", "third"):
+        save(tmp_path, version)
     return Models(tmp_path)
 
 
-@pytest.mark.parametrize("version", ["", "prior"])
-def test_before_any_bundle_the_prior_scores(models: Models, version: str) -> None:
-    scorer, wanted = models.scorer(version)
-    assert (scorer.version, wanted) == ("prior", True)
+def state(active: str = "prior", shadow: str = "", variants: tuple[str, str] | None = None) -> State:
+    """A state with models in service; an experiment gives each of two half of the viewers."""
+    state = State(4)
+    state.in_service = InService().activate(active).with_shadow(shadow)
+    if variants:
+        halves = [Variant(name=f"of-{one}", model_version=one, share=5_000) for one in variants]
+        experiment = Experiment(name="halves", variants=tuple(halves), started_ms=0)
+        state.in_service = state.in_service.start(experiment)
+    return state
 
 
-def test_the_journals_version_scores(models: Models) -> None:
-    scorer, wanted = models.scorer("first")
-    assert (scorer.version, wanted) == ("first", True)
-    assert models.scorer("second")[0].version == "second"
-    assert models.scorer("")[0].version == "prior"
+def served(models: Models, state: State) -> dict[str, set[str]]:
+    """What a hundred viewers get: the versions, by variant."""
+    found: dict[str, set[str]] = {}
+    for i in range(100):
+        serving = models.serving(state, f"v{i}")
+        found.setdefault(serving.variant, set()).add(serving.scorer.version)
+    return found
+
+
+def break_(models: Models, version: str) -> None:
+    forest = models.folder / version / FOREST
+    forest.write_bytes(forest.read_bytes()[:-1])
+
+
+def test_before_any_bundle_the_prior_scores(models: Models) -> None:
+    serving = models.serving(State(4), "ana")
+    assert (serving.scorer.version, serving.variant, serving.shadow) == ("prior", "", None)
+    assert serving.wanted
+
+
+@pytest.mark.parametrize("version", ["first", "second", "prior"])
+def test_the_journals_version_scores(models: Models, version: str) -> None:
+    models.serving(state("third"), "ana")
+    assert models.serving(state(version), "ana").scorer.version == version
 
 
 def test_a_version_is_loaded_once(models: Models) -> None:
-    assert models.scorer("first")[0] is models.scorer("first")[0]
+    first = models.serving(state("first"), "ana").scorer
+    assert models.serving(state("first", shadow="second"), "ana").scorer is first
 
 
-def test_a_prepared_bundle_is_the_one_that_scores(models: Models) -> None:
-    prepared = models.prepare("first")
-    assert models.scorer("first")[0] is prepared
+def test_prepared_bundles_are_the_ones_that_score(models: Models) -> None:
+    models.prepare(["first", "second"])
+    shutil.rmtree(models.folder)
+    assert served(models, state("prior", variants=("first", "second"))).keys() == {"of-first", "of-second"}
 
 
-def test_a_missing_bundle_leaves_the_one_before_serving(models: Models) -> None:
-    before, _ = models.scorer("first")
-    scorer, wanted = models.scorer("nowhere")
-    assert (scorer, wanted) == (before, False)
+def test_each_viewer_gets_the_model_of_the_variant(models: Models) -> None:
+    assert served(models, state("third", variants=("first", "prior"))) == {
+        "of-first": {"first"},
+        "of-prior": {"prior"},
+    }
 
 
-def test_a_damaged_bundle_leaves_the_one_before_serving(models: Models) -> None:
-    before, _ = models.scorer("first")
-    forest = models.folder / "second" / FOREST
-    forest.write_bytes(forest.read_bytes()[:-1])
-    assert models.scorer("second") == (before, False)
+def test_a_viewer_without_an_id_gets_the_active_model_and_no_variant(models: Models) -> None:
+    serving = models.serving(state("third", variants=("first", "second")), "")
+    assert (serving.scorer.version, serving.experiment, serving.variant) == ("third", "", "")
+
+
+def test_viewers_whose_variant_is_broken_get_the_active_model_and_count_for_none(models: Models) -> None:
+    break_(models, "second")
+    asked = state("third", variants=("first", "second"))
+    assert served(models, asked) == {"of-first": {"first"}, "": {"third"}}
+    told = [models.serving(asked, f"v{i}") for i in range(100)]
+    assert all(one.wanted == bool(one.variant) == bool(one.experiment) for one in told)
+
+
+def test_the_shadow_is_beside_what_serves(models: Models) -> None:
+    serving = models.serving(state("first", shadow="second"), "ana")
+    assert serving.shadow is not None
+    assert (serving.scorer.version, serving.shadow.version) == ("first", "second")
+
+
+def test_a_broken_shadow_costs_nothing_that_is_served(models: Models) -> None:
+    break_(models, "second")
+    serving = models.serving(state("first", shadow="second"), "ana")
+    assert (serving.scorer.version, serving.shadow, serving.wanted) == ("first", None, True)
+
+
+def test_what_left_service_is_dropped(models: Models) -> None:
+    models.serving(state("first", shadow="second", variants=("third", "prior")), "ana")
+    assert models._held.keys() == {"first", "second", "third", "prior"}
+    models.serving(state("second"), "ana")
+    assert models._held.keys() == {"second"}
+
+
+@pytest.mark.parametrize("version", ["nowhere", "second"])
+def test_a_missing_or_damaged_bundle_leaves_the_one_before_serving(models: Models, version: str) -> None:
+    break_(models, "second")
+    before = models.serving(state("first"), "ana").scorer
+    serving = models.serving(state(version), "ana")
+    assert (serving.scorer, serving.wanted) == (before, False)
 
 
 def test_a_refused_bundle_serves_once_it_is_mended_and_prepared(models: Models) -> None:
-    models.scorer("third")
-    save(models.folder, "third")
-    assert models.scorer("third")[1] is False
-    models.prepare("third")
-    assert models.scorer("third")[0].version == "third"
+    asked = state("fourth")
+    models.serving(asked, "ana")
+    save(models.folder, "fourth")
+    assert not models.serving(asked, "ana").wanted
+    models.prepare(["fourth"])
+    assert models.serving(asked, "ana").scorer.version == "fourth"
 
 
 def test_a_refused_bundle_is_tried_again_after_a_while(
     models: Models, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    models.scorer("third")
-    save(models.folder, "third")
-    assert models.scorer("third")[1] is False
+    asked = state("fourth")
+    models.serving(asked, "ana")
+    save(models.folder, "fourth")
+    assert not models.serving(asked, "ana").wanted
     monkeypatch.setattr("ranker.models.RETRY_S", 0.0)
-    assert models.scorer("third")[0].version == "third"
+    assert models.serving(asked, "ana").scorer.version == "fourth"
 
 
 def test_a_bundle_of_other_features_is_refused_by_their_names(models: Models) -> None:
     save(models.folder, "other", ("moon_phase", *features.NAMES[1:]))
     with pytest.raises(BundleError, match="moon_phase"):
-        models.prepare("other")
-    assert models.scorer("")[0].version == "prior"
+        models.prepare(["other"])
+    assert models.serving(State(4), "ana").scorer.version == "prior"
 
 
-@pytest.mark.parametrize("version", ["../first", "/etc", "."])
+@pytest.mark.parametrize("version", ["../first", "/etc", ".", ""])
 def test_a_version_is_a_name_in_the_models_folder(models: Models, version: str) -> None:
     with pytest.raises(BundleError, match="no bundle"):
-        models.prepare(version)
+        models.prepare([version])

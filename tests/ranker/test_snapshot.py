@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ranker import snapshot
+from ranker.experiments import InService
 from ranker.snapshot import Content
 from ranker.state import State
 from tests.ranker.histories import DIMENSION, Ear, records
@@ -125,6 +126,16 @@ def test_a_snapshot_with_columns_of_another_version_is_refused_by_their_names(tm
     with capture_logs() as logged:
         assert restored(tmp_path).position == ""
     assert "post.author, post.colour, user.seen" in logged[0]["reason"]
+
+
+@pytest.mark.parametrize(("version", "expected"), [("m1", "m1"), ("", "prior")])
+def test_a_snapshot_from_before_experiments_tells_the_active_model(
+    tmp_path: Path, version: str, expected: str
+) -> None:
+    content = Content.of(Ear().hear(LIFE).state)
+    del content.facts["in_service"]
+    snapshot.save(Content(content.arrays, content.facts | {"model_version": version}), tmp_path)
+    assert restored(tmp_path).in_service == InService(activated=(expected,))
 
 
 def test_vectors_of_another_length_are_refused(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from feedrank.v1 import types_pb2
 
-from ranker import features
+from ranker import entries, features
 from ranker.exploration import ExplorationSettings
 from ranker.impressions import ImpressionLog, ImpressionSettings
 from ranker.journal import Journal

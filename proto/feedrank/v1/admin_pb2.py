@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66\x65\x65\x64rank/v1/admin.proto\x12\x0b\x66\x65\x65\x64rank.v1\"\x0f\n\rStatusRequest\";\n\tMemoryRow\x12\x11\n\tstructure\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\"\xf2\x02\n\x0eStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tuptime_ms\x18\x02 \x01(\x03\x12\r\n\x05posts\x18\x03 \x01(\x03\x12\r\n\x05users\x18\x04 \x01(\x03\x12\x15\n\rindexed_posts\x18\x05 \x01(\x03\x12\x1c\n\x14posts_without_vector\x18\x06 \x01(\x03\x12\x10\n\x08\x65ntry_id\x18\x07 \x01(\t\x12\x1b\n\x13journal_lag_entries\x18\x08 \x01(\x03\x12\x16\n\x0epoison_entries\x18\t \x01(\x03\x12\x15\n\rmodel_version\x18\n \x01(\t\x12\x16\n\x0e\x65mbedder_model\x18\x0b \x01(\t\x12\x16\n\x0e\x65mbedder_ready\x18\x0c \x01(\x08\x12\x18\n\x10vector_dimension\x18\r \x01(\x05\x12&\n\x06memory\x18\x0e \x03(\x0b\x32\x16.feedrank.v1.MemoryRow\x12\x19\n\x11snapshot_entry_id\x18\x0f \x01(\t\"\x13\n\x11ListModelsRequest\"\xd0\x01\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12\x12\n\ncreated_ms\x18\x03 \x01(\x03\x12\r\n\x05heads\x18\x04 \x03(\t\x12\x10\n\x08\x65xamples\x18\x05 \x01(\x03\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x30\n\x07metrics\x18\x07 \x03(\x0b\x32\x1f.feedrank.v1.Model.MetricsEntry\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.feedrank.v1.Model\"\'\n\x14\x41\x63tivateModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"C\n\x15\x41\x63tivateModelResponse\x12\x18\n\x10previous_version\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"\x16\n\x14RollbackModelRequest\"(\n\x15RollbackModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\"\x15\n\x13TakeSnapshotRequest\"7\n\x14TakeSnapshotResponse\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x32\x9e\x03\n\x05\x41\x64min\x12\x41\n\x06Status\x12\x1a.feedrank.v1.StatusRequest\x1a\x1b.feedrank.v1.StatusResponse\x12M\n\nListModels\x12\x1e.feedrank.v1.ListModelsRequest\x1a\x1f.feedrank.v1.ListModelsResponse\x12V\n\rActivateModel\x12!.feedrank.v1.ActivateModelRequest\x1a\".feedrank.v1.ActivateModelResponse\x12V\n\rRollbackModel\x12!.feedrank.v1.RollbackModelRequest\x1a\".feedrank.v1.RollbackModelResponse\x12S\n\x0cTakeSnapshot\x12 .feedrank.v1.TakeSnapshotRequest\x1a!.feedrank.v1.TakeSnapshotResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17\x66\x65\x65\x64rank/v1/admin.proto\x12\x0b\x66\x65\x65\x64rank.v1\"\x0f\n\rStatusRequest\";\n\tMemoryRow\x12\x11\n\tstructure\x18\x01 \x01(\t\x12\x0c\n\x04rows\x18\x02 \x01(\x03\x12\r\n\x05\x62ytes\x18\x03 \x01(\x03\"\xf2\x02\n\x0eStatusResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x11\n\tuptime_ms\x18\x02 \x01(\x03\x12\r\n\x05posts\x18\x03 \x01(\x03\x12\r\n\x05users\x18\x04 \x01(\x03\x12\x15\n\rindexed_posts\x18\x05 \x01(\x03\x12\x1c\n\x14posts_without_vector\x18\x06 \x01(\x03\x12\x10\n\x08\x65ntry_id\x18\x07 \x01(\t\x12\x1b\n\x13journal_lag_entries\x18\x08 \x01(\x03\x12\x16\n\x0epoison_entries\x18\t \x01(\x03\x12\x15\n\rmodel_version\x18\n \x01(\t\x12\x16\n\x0e\x65mbedder_model\x18\x0b \x01(\t\x12\x16\n\x0e\x65mbedder_ready\x18\x0c \x01(\x08\x12\x18\n\x10vector_dimension\x18\r \x01(\x05\x12&\n\x06memory\x18\x0e \x03(\x0b\x32\x16.feedrank.v1.MemoryRow\x12\x19\n\x11snapshot_entry_id\x18\x0f \x01(\t\"\x13\n\x11ListModelsRequest\"\xf2\x01\n\x05Model\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x0e\n\x06\x61\x63tive\x18\x02 \x01(\x08\x12\x12\n\ncreated_ms\x18\x03 \x01(\x03\x12\r\n\x05heads\x18\x04 \x03(\t\x12\x10\n\x08\x65xamples\x18\x05 \x01(\x03\x12\x0f\n\x07problem\x18\x06 \x01(\t\x12\x30\n\x07metrics\x18\x07 \x03(\x0b\x32\x1f.feedrank.v1.Model.MetricsEntry\x12\x0e\n\x06shadow\x18\x08 \x01(\x08\x12\x10\n\x08variants\x18\t \x03(\t\x1a.\n\x0cMetricsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01:\x02\x38\x01\"8\n\x12ListModelsResponse\x12\"\n\x06models\x18\x01 \x03(\x0b\x32\x12.feedrank.v1.Model\"\'\n\x14\x41\x63tivateModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"C\n\x15\x41\x63tivateModelResponse\x12\x18\n\x10previous_version\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"\x16\n\x14RollbackModelRequest\"T\n\x15RollbackModelResponse\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x18\n\x10previous_version\x18\x02 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x03 \x01(\t\"(\n\x15SetShadowModelRequest\x12\x0f\n\x07version\x18\x01 \x01(\t\"D\n\x16SetShadowModelResponse\x12\x18\n\x10previous_version\x18\x01 \x01(\t\x12\x10\n\x08\x65ntry_id\x18\x02 \x01(\t\"T\n\x11\x45xperimentVariant\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rmodel_version\x18\x02 \x01(\t\x12\x1a\n\x12share_basis_points\x18\x03 \x01(\x05\"`\n\nExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x08variants\x18\x02 \x03(\x0b\x32\x1e.feedrank.v1.ExperimentVariant\x12\x12\n\nstarted_ms\x18\x03 \x01(\x03\"X\n\x16StartExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x08variants\x18\x02 \x03(\x0b\x32\x1e.feedrank.v1.ExperimentVariant\"+\n\x17StartExperimentResponse\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\"%\n\x15StopExperimentRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"*\n\x16StopExperimentResponse\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\"\x16\n\x14GetExperimentRequest\"D\n\x15GetExperimentResponse\x12+\n\nexperiment\x18\x01 \x01(\x0b\x32\x17.feedrank.v1.Experiment\"\x15\n\x13TakeSnapshotRequest\"7\n\x14TakeSnapshotResponse\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12\r\n\x05\x62ytes\x18\x02 \x01(\x03\x32\x8a\x06\n\x05\x41\x64min\x12\x41\n\x06Status\x12\x1a.feedrank.v1.StatusRequest\x1a\x1b.feedrank.v1.StatusResponse\x12M\n\nListModels\x12\x1e.feedrank.v1.ListModelsRequest\x1a\x1f.feedrank.v1.ListModelsResponse\x12V\n\rActivateModel\x12!.feedrank.v1.ActivateModelRequest\x1a\".feedrank.v1.ActivateModelResponse\x12V\n\rRollbackModel\x12!.feedrank.v1.RollbackModelRequest\x1a\".feedrank.v1.RollbackModelResponse\x12Y\n\x0eSetShadowModel\x12\".feedrank.v1.SetShadowModelRequest\x1a#.feedrank.v1.SetShadowModelResponse\x12\\\n\x0fStartExperiment\x12#.feedrank.v1.StartExperimentRequest\x1a$.feedrank.v1.StartExperimentResponse\x12Y\n\x0eStopExperiment\x12\".feedrank.v1.StopExperimentRequest\x1a#.feedrank.v1.StopExperimentResponse\x12V\n\rGetExperiment\x12!.feedrank.v1.GetExperimentRequest\x1a\".feedrank.v1.GetExperimentResponse\x12S\n\x0cTakeSnapshot\x12 .feedrank.v1.TakeSnapshotRequest\x1a!.feedrank.v1.TakeSnapshotResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,23 +42,43 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTMODELSREQUEST']._serialized_start=491
   _globals['_LISTMODELSREQUEST']._serialized_end=510
   _globals['_MODEL']._serialized_start=513
-  _globals['_MODEL']._serialized_end=721
-  _globals['_MODEL_METRICSENTRY']._serialized_start=675
-  _globals['_MODEL_METRICSENTRY']._serialized_end=721
-  _globals['_LISTMODELSRESPONSE']._serialized_start=723
-  _globals['_LISTMODELSRESPONSE']._serialized_end=779
-  _globals['_ACTIVATEMODELREQUEST']._serialized_start=781
-  _globals['_ACTIVATEMODELREQUEST']._serialized_end=820
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=822
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=889
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=891
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=913
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=915
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=955
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=957
-  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=978
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=980
-  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=1035
-  _globals['_ADMIN']._serialized_start=1038
-  _globals['_ADMIN']._serialized_end=1452
+  _globals['_MODEL']._serialized_end=755
+  _globals['_MODEL_METRICSENTRY']._serialized_start=709
+  _globals['_MODEL_METRICSENTRY']._serialized_end=755
+  _globals['_LISTMODELSRESPONSE']._serialized_start=757
+  _globals['_LISTMODELSRESPONSE']._serialized_end=813
+  _globals['_ACTIVATEMODELREQUEST']._serialized_start=815
+  _globals['_ACTIVATEMODELREQUEST']._serialized_end=854
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=856
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=923
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=925
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=947
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=949
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1033
+  _globals['_SETSHADOWMODELREQUEST']._serialized_start=1035
+  _globals['_SETSHADOWMODELREQUEST']._serialized_end=1075
+  _globals['_SETSHADOWMODELRESPONSE']._serialized_start=1077
+  _globals['_SETSHADOWMODELRESPONSE']._serialized_end=1145
+  _globals['_EXPERIMENTVARIANT']._serialized_start=1147
+  _globals['_EXPERIMENTVARIANT']._serialized_end=1231
+  _globals['_EXPERIMENT']._serialized_start=1233
+  _globals['_EXPERIMENT']._serialized_end=1329
+  _globals['_STARTEXPERIMENTREQUEST']._serialized_start=1331
+  _globals['_STARTEXPERIMENTREQUEST']._serialized_end=1419
+  _globals['_STARTEXPERIMENTRESPONSE']._serialized_start=1421
+  _globals['_STARTEXPERIMENTRESPONSE']._serialized_end=1464
+  _globals['_STOPEXPERIMENTREQUEST']._serialized_start=1466
+  _globals['_STOPEXPERIMENTREQUEST']._serialized_end=1503
+  _globals['_STOPEXPERIMENTRESPONSE']._serialized_start=1505
+  _globals['_STOPEXPERIMENTRESPONSE']._serialized_end=1547
+  _globals['_GETEXPERIMENTREQUEST']._serialized_start=1549
+  _globals['_GETEXPERIMENTREQUEST']._serialized_end=1571
+  _globals['_GETEXPERIMENTRESPONSE']._serialized_start=1573
+  _globals['_GETEXPERIMENTRESPONSE']._serialized_end=1641
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_start=1643
+  _globals['_TAKESNAPSHOTREQUEST']._serialized_end=1664
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_start=1666
+  _globals['_TAKESNAPSHOTRESPONSE']._serialized_end=1721
+  _globals['_ADMIN']._serialized_start=1724
+  _globals['_ADMIN']._serialized_end=2502
 # @@protoc_insertion_point(module_scope)

@@ -55,6 +55,26 @@ class AdminStub:
                 request_serializer=feedrank_dot_v1_dot_admin__pb2.RollbackModelRequest.SerializeToString,
                 response_deserializer=feedrank_dot_v1_dot_admin__pb2.RollbackModelResponse.FromString,
                 _registered_method=True)
+        self.SetShadowModel = channel.unary_unary(
+                '/feedrank.v1.Admin/SetShadowModel',
+                request_serializer=feedrank_dot_v1_dot_admin__pb2.SetShadowModelRequest.SerializeToString,
+                response_deserializer=feedrank_dot_v1_dot_admin__pb2.SetShadowModelResponse.FromString,
+                _registered_method=True)
+        self.StartExperiment = channel.unary_unary(
+                '/feedrank.v1.Admin/StartExperiment',
+                request_serializer=feedrank_dot_v1_dot_admin__pb2.StartExperimentRequest.SerializeToString,
+                response_deserializer=feedrank_dot_v1_dot_admin__pb2.StartExperimentResponse.FromString,
+                _registered_method=True)
+        self.StopExperiment = channel.unary_unary(
+                '/feedrank.v1.Admin/StopExperiment',
+                request_serializer=feedrank_dot_v1_dot_admin__pb2.StopExperimentRequest.SerializeToString,
+                response_deserializer=feedrank_dot_v1_dot_admin__pb2.StopExperimentResponse.FromString,
+                _registered_method=True)
+        self.GetExperiment = channel.unary_unary(
+                '/feedrank.v1.Admin/GetExperiment',
+                request_serializer=feedrank_dot_v1_dot_admin__pb2.GetExperimentRequest.SerializeToString,
+                response_deserializer=feedrank_dot_v1_dot_admin__pb2.GetExperimentResponse.FromString,
+                _registered_method=True)
         self.TakeSnapshot = channel.unary_unary(
                 '/feedrank.v1.Admin/TakeSnapshot',
                 request_serializer=feedrank_dot_v1_dot_admin__pb2.TakeSnapshotRequest.SerializeToString,
@@ -81,14 +101,46 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ActivateModel(self, request, context):
-        """Puts a bundle into service, by a journal entry: every server that folds the journal follows.
+        """Puts a bundle into service, by a journal entry: every server that folds the journal follows. While an
+        experiment runs, viewers keep its variants, and the active model serves when the experiment has ended.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def RollbackModel(self, request, context):
-        """Puts the bundle before this one back. Not built yet: UNIMPLEMENTED.
+        """Puts the model back that was in service before this one, by a journal entry. The model that it takes out
+        is forgotten, so a second rollback goes further back, not to and fro. The last 16 are remembered.
+        FAILED_PRECONDITION when nothing was in service before, or when that bundle can't be loaded.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SetShadowModel(self, request, context):
+        """Has a bundle score what the others serve: its probabilities go to the impressions log and nowhere else.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StartExperiment(self, request, context):
+        """Gives each viewer one of several models, by a hash of the experiment's name and the viewer's id.
+        FAILED_PRECONDITION while another experiment runs.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def StopExperiment(self, request, context):
+        """Ends the experiment: the active model serves all viewers again.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetExperiment(self, request, context):
+        """The experiment that runs.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -123,6 +175,26 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.RollbackModel,
                     request_deserializer=feedrank_dot_v1_dot_admin__pb2.RollbackModelRequest.FromString,
                     response_serializer=feedrank_dot_v1_dot_admin__pb2.RollbackModelResponse.SerializeToString,
+            ),
+            'SetShadowModel': grpc.unary_unary_rpc_method_handler(
+                    servicer.SetShadowModel,
+                    request_deserializer=feedrank_dot_v1_dot_admin__pb2.SetShadowModelRequest.FromString,
+                    response_serializer=feedrank_dot_v1_dot_admin__pb2.SetShadowModelResponse.SerializeToString,
+            ),
+            'StartExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.StartExperiment,
+                    request_deserializer=feedrank_dot_v1_dot_admin__pb2.StartExperimentRequest.FromString,
+                    response_serializer=feedrank_dot_v1_dot_admin__pb2.StartExperimentResponse.SerializeToString,
+            ),
+            'StopExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.StopExperiment,
+                    request_deserializer=feedrank_dot_v1_dot_admin__pb2.StopExperimentRequest.FromString,
+                    response_serializer=feedrank_dot_v1_dot_admin__pb2.StopExperimentResponse.SerializeToString,
+            ),
+            'GetExperiment': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetExperiment,
+                    request_deserializer=feedrank_dot_v1_dot_admin__pb2.GetExperimentRequest.FromString,
+                    response_serializer=feedrank_dot_v1_dot_admin__pb2.GetExperimentResponse.SerializeToString,
             ),
             'TakeSnapshot': grpc.unary_unary_rpc_method_handler(
                     servicer.TakeSnapshot,
@@ -239,6 +311,114 @@ class Admin:
             '/feedrank.v1.Admin/RollbackModel',
             feedrank_dot_v1_dot_admin__pb2.RollbackModelRequest.SerializeToString,
             feedrank_dot_v1_dot_admin__pb2.RollbackModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SetShadowModel(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/feedrank.v1.Admin/SetShadowModel',
+            feedrank_dot_v1_dot_admin__pb2.SetShadowModelRequest.SerializeToString,
+            feedrank_dot_v1_dot_admin__pb2.SetShadowModelResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StartExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/feedrank.v1.Admin/StartExperiment',
+            feedrank_dot_v1_dot_admin__pb2.StartExperimentRequest.SerializeToString,
+            feedrank_dot_v1_dot_admin__pb2.StartExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def StopExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/feedrank.v1.Admin/StopExperiment',
+            feedrank_dot_v1_dot_admin__pb2.StopExperimentRequest.SerializeToString,
+            feedrank_dot_v1_dot_admin__pb2.StopExperimentResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetExperiment(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/feedrank.v1.Admin/GetExperiment',
+            feedrank_dot_v1_dot_admin__pb2.GetExperimentRequest.SerializeToString,
+            feedrank_dot_v1_dot_admin__pb2.GetExperimentResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -38,9 +38,24 @@ class AdminStub:
     ListModels: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ListModelsRequest, _admin_pb2.ListModelsResponse]
     """The bundles in the models folder, newest first."""
     ActivateModel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.ActivateModelRequest, _admin_pb2.ActivateModelResponse]
-    """Puts a bundle into service, by a journal entry: every server that folds the journal follows."""
+    """Puts a bundle into service, by a journal entry: every server that folds the journal follows. While an
+    experiment runs, viewers keep its variants, and the active model serves when the experiment has ended.
+    """
     RollbackModel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.RollbackModelRequest, _admin_pb2.RollbackModelResponse]
-    """Puts the bundle before this one back. Not built yet: UNIMPLEMENTED."""
+    """Puts the model back that was in service before this one, by a journal entry. The model that it takes out
+    is forgotten, so a second rollback goes further back, not to and fro. The last 16 are remembered.
+    FAILED_PRECONDITION when nothing was in service before, or when that bundle can't be loaded.
+    """
+    SetShadowModel: _grpc.UnaryUnaryMultiCallable[_admin_pb2.SetShadowModelRequest, _admin_pb2.SetShadowModelResponse]
+    """Has a bundle score what the others serve: its probabilities go to the impressions log and nowhere else."""
+    StartExperiment: _grpc.UnaryUnaryMultiCallable[_admin_pb2.StartExperimentRequest, _admin_pb2.StartExperimentResponse]
+    """Gives each viewer one of several models, by a hash of the experiment's name and the viewer's id.
+    FAILED_PRECONDITION while another experiment runs.
+    """
+    StopExperiment: _grpc.UnaryUnaryMultiCallable[_admin_pb2.StopExperimentRequest, _admin_pb2.StopExperimentResponse]
+    """Ends the experiment: the active model serves all viewers again."""
+    GetExperiment: _grpc.UnaryUnaryMultiCallable[_admin_pb2.GetExperimentRequest, _admin_pb2.GetExperimentResponse]
+    """The experiment that runs."""
     TakeSnapshot: _grpc.UnaryUnaryMultiCallable[_admin_pb2.TakeSnapshotRequest, _admin_pb2.TakeSnapshotResponse]
     """Writes a snapshot now."""
 
@@ -54,9 +69,24 @@ class AdminAsyncStub(AdminStub):
     ListModels: _aio.UnaryUnaryMultiCallable[_admin_pb2.ListModelsRequest, _admin_pb2.ListModelsResponse]  # type: ignore[assignment]
     """The bundles in the models folder, newest first."""
     ActivateModel: _aio.UnaryUnaryMultiCallable[_admin_pb2.ActivateModelRequest, _admin_pb2.ActivateModelResponse]  # type: ignore[assignment]
-    """Puts a bundle into service, by a journal entry: every server that folds the journal follows."""
+    """Puts a bundle into service, by a journal entry: every server that folds the journal follows. While an
+    experiment runs, viewers keep its variants, and the active model serves when the experiment has ended.
+    """
     RollbackModel: _aio.UnaryUnaryMultiCallable[_admin_pb2.RollbackModelRequest, _admin_pb2.RollbackModelResponse]  # type: ignore[assignment]
-    """Puts the bundle before this one back. Not built yet: UNIMPLEMENTED."""
+    """Puts the model back that was in service before this one, by a journal entry. The model that it takes out
+    is forgotten, so a second rollback goes further back, not to and fro. The last 16 are remembered.
+    FAILED_PRECONDITION when nothing was in service before, or when that bundle can't be loaded.
+    """
+    SetShadowModel: _aio.UnaryUnaryMultiCallable[_admin_pb2.SetShadowModelRequest, _admin_pb2.SetShadowModelResponse]  # type: ignore[assignment]
+    """Has a bundle score what the others serve: its probabilities go to the impressions log and nowhere else."""
+    StartExperiment: _aio.UnaryUnaryMultiCallable[_admin_pb2.StartExperimentRequest, _admin_pb2.StartExperimentResponse]  # type: ignore[assignment]
+    """Gives each viewer one of several models, by a hash of the experiment's name and the viewer's id.
+    FAILED_PRECONDITION while another experiment runs.
+    """
+    StopExperiment: _aio.UnaryUnaryMultiCallable[_admin_pb2.StopExperimentRequest, _admin_pb2.StopExperimentResponse]  # type: ignore[assignment]
+    """Ends the experiment: the active model serves all viewers again."""
+    GetExperiment: _aio.UnaryUnaryMultiCallable[_admin_pb2.GetExperimentRequest, _admin_pb2.GetExperimentResponse]  # type: ignore[assignment]
+    """The experiment that runs."""
     TakeSnapshot: _aio.UnaryUnaryMultiCallable[_admin_pb2.TakeSnapshotRequest, _admin_pb2.TakeSnapshotResponse]  # type: ignore[assignment]
     """Writes a snapshot now."""
 
@@ -85,7 +115,9 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.ActivateModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.ActivateModelResponse, _abc.Awaitable[_admin_pb2.ActivateModelResponse]]:
-        """Puts a bundle into service, by a journal entry: every server that folds the journal follows."""
+        """Puts a bundle into service, by a journal entry: every server that folds the journal follows. While an
+        experiment runs, viewers keep its variants, and the active model serves when the experiment has ended.
+        """
 
     @_abc_1.abstractmethod
     def RollbackModel(
@@ -93,7 +125,44 @@ class AdminServicer(metaclass=_abc_1.ABCMeta):
         request: _admin_pb2.RollbackModelRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_admin_pb2.RollbackModelResponse, _abc.Awaitable[_admin_pb2.RollbackModelResponse]]:
-        """Puts the bundle before this one back. Not built yet: UNIMPLEMENTED."""
+        """Puts the model back that was in service before this one, by a journal entry. The model that it takes out
+        is forgotten, so a second rollback goes further back, not to and fro. The last 16 are remembered.
+        FAILED_PRECONDITION when nothing was in service before, or when that bundle can't be loaded.
+        """
+
+    @_abc_1.abstractmethod
+    def SetShadowModel(
+        self,
+        request: _admin_pb2.SetShadowModelRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.SetShadowModelResponse, _abc.Awaitable[_admin_pb2.SetShadowModelResponse]]:
+        """Has a bundle score what the others serve: its probabilities go to the impressions log and nowhere else."""
+
+    @_abc_1.abstractmethod
+    def StartExperiment(
+        self,
+        request: _admin_pb2.StartExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.StartExperimentResponse, _abc.Awaitable[_admin_pb2.StartExperimentResponse]]:
+        """Gives each viewer one of several models, by a hash of the experiment's name and the viewer's id.
+        FAILED_PRECONDITION while another experiment runs.
+        """
+
+    @_abc_1.abstractmethod
+    def StopExperiment(
+        self,
+        request: _admin_pb2.StopExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.StopExperimentResponse, _abc.Awaitable[_admin_pb2.StopExperimentResponse]]:
+        """Ends the experiment: the active model serves all viewers again."""
+
+    @_abc_1.abstractmethod
+    def GetExperiment(
+        self,
+        request: _admin_pb2.GetExperimentRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_admin_pb2.GetExperimentResponse, _abc.Awaitable[_admin_pb2.GetExperimentResponse]]:
+        """The experiment that runs."""
 
     @_abc_1.abstractmethod
     def TakeSnapshot(

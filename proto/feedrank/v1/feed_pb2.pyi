@@ -293,7 +293,9 @@ class GetTimelineResponse(_message.Message):
     model_version: _builtins.str
     """The bundle that scored, or "prior" before any bundle was activated."""
     experiment_variant: _builtins.str
-    """The variant of the running experiment; empty when there is none."""
+    """The viewer's variant of the running experiment. Empty when none runs, and when the variant's model could not
+    be loaded: then the active model served, and this answer does not count for the variant.
+    """
     @_builtins.property
     def posts(self) -> _containers.RepeatedCompositeFieldContainer[Global___RankedPost]:
         """Best first; shorter than the size only when there is nothing more to show."""

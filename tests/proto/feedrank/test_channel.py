@@ -26,6 +26,7 @@ def test_calls_that_change_something_once_are_never_repeated() -> None:
     policies = json.loads(service_config())["methodConfig"]
     repeated = {policy["name"][0]["method"] for policy in policies}
     once = {"ActivateModel", "RollbackModel", "TakeSnapshot", "EraseUser", "ResetProfile", "StreamEvents"}
+    once |= {"SetShadowModel", "StartExperiment", "StopExperiment"}
     assert not repeated & once
     assert {"GetTimeline", "PutPosts", "RecordEvents", "Status"} <= repeated
 

@@ -78,9 +78,8 @@ def test_an_unknown_method_is_unimplemented(network: Network) -> None:
         lambda client: client.reset_profile("ana"),
         lambda client: client.erase_user("ana"),
         lambda client: client.export_user("ana"),
-        lambda client: client.rollback_model(),
     ],
-    ids=["SearchPosts", "ResetProfile", "EraseUser", "ExportUser", "RollbackModel"],
+    ids=["SearchPosts", "ResetProfile", "EraseUser", "ExportUser"],
 )
 def test_what_is_not_built_yet_says_so(network: Network, call: Any) -> None:
     with pytest.raises(feedrank.Unimplemented, match="does not do it yet: see CHANGELOG"):

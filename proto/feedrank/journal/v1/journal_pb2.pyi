@@ -6,6 +6,7 @@ One entry is one acknowledged write call. An entry is never changed; a field is 
 """
 
 from collections import abc as _abc
+from feedrank.v1 import admin_pb2 as _admin_pb2
 from feedrank.v1 import types_pb2 as _types_pb2
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -35,6 +36,9 @@ class Entry(_message.Message):
     VECTORS_FIELD_NUMBER: _builtins.int
     SERVED_FIELD_NUMBER: _builtins.int
     ACTIVE_MODEL_FIELD_NUMBER: _builtins.int
+    SHADOW_MODEL_FIELD_NUMBER: _builtins.int
+    STARTED_EXPERIMENT_FIELD_NUMBER: _builtins.int
+    STOPPED_EXPERIMENT_FIELD_NUMBER: _builtins.int
     time_ms: _builtins.int
     """When the service accepted it. The fold's clock: it never runs backwards."""
     @_builtins.property
@@ -55,6 +59,12 @@ class Entry(_message.Message):
     def served(self) -> Global___Served: ...
     @_builtins.property
     def active_model(self) -> Global___ActiveModel: ...
+    @_builtins.property
+    def shadow_model(self) -> Global___ShadowModel: ...
+    @_builtins.property
+    def started_experiment(self) -> Global___StartedExperiment: ...
+    @_builtins.property
+    def stopped_experiment(self) -> Global___StoppedExperiment: ...
     def __init__(
         self,
         *,
@@ -68,12 +78,15 @@ class Entry(_message.Message):
         vectors: Global___Vectors | None = ...,
         served: Global___Served | None = ...,
         active_model: Global___ActiveModel | None = ...,
+        shadow_model: Global___ShadowModel | None = ...,
+        started_experiment: Global___StartedExperiment | None = ...,
+        stopped_experiment: Global___StoppedExperiment | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "time_ms", b"time_ms", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "time_ms", b"time_ms", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["posts", "deleted_posts", "users", "relations", "events", "preferences", "vectors", "served", "active_model"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["posts", "deleted_posts", "users", "relations", "events", "preferences", "vectors", "served", "active_model", "shadow_model", "started_experiment", "stopped_experiment"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -337,8 +350,32 @@ class ActiveModel(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     VERSION_FIELD_NUMBER: _builtins.int
+    ROLLBACK_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     """Empty: the prior."""
+    rollback: _builtins.bool
+    """It was in service before: what was activated since is forgotten."""
+    def __init__(
+        self,
+        *,
+        version: _builtins.str = ...,
+        rollback: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["rollback", b"rollback", "version", b"version"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ActiveModel: _TypeAlias = ActiveModel  # noqa: Y015
+
+@_typing.final
+class ShadowModel(_message.Message):
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VERSION_FIELD_NUMBER: _builtins.int
+    version: _builtins.str
+    """Empty: none."""
     def __init__(
         self,
         *,
@@ -350,4 +387,50 @@ class ActiveModel(_message.Message):
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
-Global___ActiveModel: _TypeAlias = ActiveModel  # noqa: Y015
+Global___ShadowModel: _TypeAlias = ShadowModel  # noqa: Y015
+
+@_typing.final
+class StartedExperiment(_message.Message):
+    """Without effect while another experiment runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    VARIANTS_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    @_builtins.property
+    def variants(self) -> _containers.RepeatedCompositeFieldContainer[_admin_pb2.ExperimentVariant]: ...
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+        variants: _abc.Iterable[_admin_pb2.ExperimentVariant] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "variants", b"variants"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StartedExperiment: _TypeAlias = StartedExperiment  # noqa: Y015
+
+@_typing.final
+class StoppedExperiment(_message.Message):
+    """Without effect when an experiment of another name runs."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    NAME_FIELD_NUMBER: _builtins.int
+    name: _builtins.str
+    def __init__(
+        self,
+        *,
+        name: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___StoppedExperiment: _TypeAlias = StoppedExperiment  # noqa: Y015
