@@ -9,19 +9,22 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal, Self
 
 import numpy as np
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, field_validator
 
+from ranker.errors import InvalidArgument
 from ranker.events import MIN_DWELL_MS
 from ranker.heads import HEADS, NAMES, Head
+from training.exclusions import Exclusions
 
 Integers = NDArray[np.int32]
 Times = NDArray[np.int64]
 Labels = NDArray[np.uint8]
+Rows = slice | NDArray[np.bool_] | NDArray[np.integer[Any]]
 
 NO_REQUEST = -1
 """The number of no answer."""
@@ -63,6 +66,10 @@ class Impressions:
     def __len__(self) -> int:
         return len(self.time_ms)
 
+    def __getitem__(self, rows: Rows) -> Self:
+        """Some of them."""
+        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
 
 def not_logged(count: int) -> dict[str, Any]:
     """The columns of Impressions that only the impressions log can tell, for `count` rows."""
@@ -84,10 +91,6 @@ class Examples(Impressions):
     weight: NDArray[np.float32]
     """1 / the chance that sampling kept the row: the sum estimates the number of rows before sampling."""
 
-    def __getitem__(self, rows: slice | NDArray[np.bool_] | NDArray[np.intp]) -> "Examples":
-        """Some of them."""
-        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
-
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Posts:
@@ -108,26 +111,47 @@ class Posts:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def __getitem__(self, rows: NDArray[np.bool_] | NDArray[np.integer[Any]]) -> "Posts":
+    def __getitem__(self, rows: Rows) -> "Posts":
         """Some of them, numbered anew."""
         names = ("ids", "author", "language", "created_ms", "vector")
         return replace(self, **{name: getattr(self, name)[rows] for name in names})
 
 
-class About(BaseModel, frozen=True, extra="forbid"):
-    """What is to be known of examples beside their rows."""
+class Choices(BaseModel, frozen=True, extra="forbid"):
+    """What is asked for when examples are made."""
+
+    heads: tuple[str, ...] = Field(
+        NAMES, min_length=1, description="Heads to label; rows wait until the longest horizon has passed."
+    )
+    seen: Literal["auto", "yes", "no"] = Field(
+        "auto",
+        description="Whether a served post needs an event that says it was seen; auto: if clients send them.",
+    )
+    wait_s: float = Field(0, ge=0, description="Waited past the longest horizon, for events that come late.")
+    until_ms: int | None = Field(
+        None, description="The moment up to which events are known; empty: the data are complete."
+    )
+    negatives: float = Field(1, gt=0, le=1, description="Chance that a row without a label is kept.")
+    seed: int = Field(0, description="Of the sampling.")
+    exclude: Exclusions = Field(Exclusions(), description="Bots and test traffic.")
+    licence: str = Field("unknown", description="Of the data.")
+
+    @field_validator("heads")
+    @classmethod
+    def _are_heads(cls, heads: tuple[str, ...]) -> tuple[str, ...]:
+        if strange := [name for name in heads if name not in NAMES]:
+            raise InvalidArgument("heads", f"{strange[0]!r} is no head; the heads are {', '.join(NAMES)}")
+        return heads
+
+
+class About(Choices, frozen=True, extra="forbid"):
+    """What was asked for, and what is to be known of the examples beside their rows."""
 
     made_by: str = Field(description="How the rows came to be: the impressions log, or a replay.")
-    licence: str = Field("unknown", description="Of the data.")
-    heads: tuple[str, ...] = Field(NAMES, description="Heads whose horizon has passed for every row.")
     model_versions: tuple[str, ...] = Field((), description="Models that served the rows; empty: not logged.")
     sources: tuple[str, ...] = Field((), description="What the numbers of the column `source` stand for.")
     variants: tuple[str, ...] = Field((), description="What the numbers of the column `variant` stand for.")
-    counts: dict[str, int] = Field(
-        {}, description="Rows that were read, left out by reason, and kept; late events."
-    )
-    negatives: float = Field(1, gt=0, le=1, description="Chance that a row without a label was kept.")
-    seed: int = Field(0, description="Of the sampling.")
+    counts: dict[str, int] = Field({}, description="Rows that were met, left out by reason, and kept.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,6 +167,12 @@ class ExampleSet:
         """The time of the first impression and the millisecond after the last; (0, 0) where there is none."""
         times = self.examples.time_ms
         return (int(times.min()), int(times.max()) + 1) if len(times) else (0, 0)
+
+    def compact(self) -> "ExampleSet":
+        """The same without posts that no example is about."""
+        used, numbers = np.unique(self.examples.post, return_inverse=True)
+        examples = replace(self.examples, post=numbers.astype(np.int32))
+        return replace(self, examples=examples, posts=self.posts[used])
 
     @cached_property
     def sha256(self) -> str:
@@ -174,6 +204,10 @@ class Outcomes:
     dwell_ms: Times
     undo: NDArray[np.bool_]
 
+    def __getitem__(self, rows: Rows) -> "Outcomes":
+        """Some of them."""
+        return Outcomes(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
 
 def labelled(impressions: Impressions, outcomes: Outcomes, heads: Sequence[Head] = HEADS) -> Examples:
     """The examples that impressions and outcomes make, each of weight 1.
@@ -182,8 +216,8 @@ def labelled(impressions: Impressions, outcomes: Outcomes, heads: Sequence[Head]
     """
     labels = np.zeros((len(impressions), len(heads)), np.uint8)
     done = _done(outcomes)
-    shown, deed = _pairs(impressions, outcomes, np.flatnonzero(done.counts))
-    since = outcomes.time_ms[deed] - impressions.time_ms[shown]
+    shown, deed = together(impressions, outcomes, np.flatnonzero(done.counts))
+    since = _since(impressions, outcomes, shown, deed)
     until = done.undone_ms[deed] - impressions.time_ms[shown]
     for column, head in enumerate(heads):
         of_head = np.isin(outcomes.kind[deed], head.numbers)
@@ -221,7 +255,16 @@ def _same_as_undone(outcomes: Outcomes) -> NDArray[np.bool_]:
     return np.isin(key, key[outcomes.undo])
 
 
-def _pairs(
+def _since(
+    impressions: Impressions, outcomes: Outcomes, shown: NDArray[np.intp], deed: NDArray[np.intp]
+) -> Times:
+    """How long after the impression, ms. What names its answer came after it, whatever two clocks say."""
+    since = outcomes.time_ms[deed] - impressions.time_ms[shown]
+    named = impressions.request[shown] == outcomes.request[deed]
+    return np.where(named & (outcomes.request[deed] != NO_REQUEST), np.maximum(since, 0), since)
+
+
+def together(
     impressions: Impressions, outcomes: Outcomes, deeds: NDArray[np.intp]
 ) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Rows of impressions, and rows of outcomes, that go together: same viewer and post, and same answer."""

@@ -5,11 +5,10 @@ bear its own times.
 """
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from itertools import count
 from pathlib import Path
-from typing import cast
 
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1.controls_pb2 import SetPreferencesRequest
@@ -24,7 +23,8 @@ from ranker.journal import Journal
 from ranker.state import State
 from ranker.valkey import EmbeddedValkey
 from training import importers
-from training.examples import About, Examples, ExampleSet
+from training.examples import Choices, Examples, ExampleSet
+from training.join import join
 from training.replay import Record, Replay
 from training.rows import Row, timed
 
@@ -33,39 +33,55 @@ _BATCH_MS = 60_000
 
 
 def example_set(
-    *, data: Path | None = None, source: Path | None = None, journal_url: str = "", licence: str = "unknown"
+    *,
+    data: Path | None = None,
+    source: Path | None = None,
+    journal_url: str = "",
+    choices: Choices | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> ExampleSet:
     """The examples of a server's data folder, whether the server runs or not, or of a data set.
 
-    `data`: the folder. What is younger than the longest horizon is left out. `journal_url`: where the
-    server's journal is not in the folder. `source`: a data set that an importer reads; it is taken as
-    complete. Give one of both. Raises NotFound where there is no such folder.
+    `data`: the folder. Its impressions log is joined with its journal; where it logs no impressions, the
+    journal is replayed. Events are known up to now, unless the choices say until when. `journal_url`: where
+    the server's journal is not in the folder. `source`: a data set that an importer reads; it is replayed and
+    taken as complete. Raises InvalidArgument where not exactly one of both is given, and NotFound where there
+    is no such folder.
     """
-    if (data is None) == (source is None):
-        raise InvalidArgument("data", "give either a data folder or a data set")
-    if data is not None:
-        replay, until_ms = _replay_of_data_folder(data, journal_url), time.time_ns() // 1_000_000
-    else:
-        replay, until_ms = _replay_of_data_set(cast(Path, source)), None
-    about = About(made_by="replay", licence=licence)
-    return ExampleSet(replay.examples(until_ms), replay.posts(), about)
+    choices = choices or Choices()
+    if data is not None and source is None:
+        if choices.until_ms is None:
+            choices = choices.model_copy(update={"until_ms": time.time_ns() // 1_000_000})
+        return _of_data_folder(data, journal_url, choices, tell)
+    if source is not None and data is None:
+        return _of_data_set(source, choices, tell)
+    raise InvalidArgument("data", "give either a server's data folder or a data set")
 
 
-def _replay_of_data_folder(data: Path, journal_url: str) -> Replay:
+def _of_data_folder(
+    data: Path, journal_url: str, choices: Choices, tell: Callable[[str], None]
+) -> ExampleSet:
     if not (data / "journal").is_dir() and not journal_url:
         raise NotFound(f"{data} holds no journal: name the data folder of a server, or its journal")
+    log = data / "impressions"
     with _journal(data, journal_url) as journal:
         archive = Archive(data / "archive")
+        if any(log.glob("*.parquet")):
+            tell("joining what was served with what followed")
+            return join(log, (entry for _, entry in _records(archive, journal)), choices)
+        tell("replaying the journal")
         replay = Replay(State(_dimension(_records(archive, journal))))
         replay.run(_records(archive, journal))
-    return replay
+    return replay.example_set(choices)
 
 
-def _replay_of_data_set(path: Path) -> Replay:
+def _of_data_set(path: Path, choices: Choices, tell: Callable[[str], None]) -> ExampleSet:
+    tell("reading the data set and making vectors of its texts")
     rows = with_vectors(importers.read(path), load_encoder())
     replay = Replay(State(dimension_of(rows)))
+    tell("replaying the data set")
     replay.run(of_rows(rows))
-    return replay
+    return replay.example_set(choices)
 
 
 def examples_of_data_folder(data: Path, journal_url: str = "") -> Examples:

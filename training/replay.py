@@ -26,7 +26,19 @@ from ranker.query import Ask, Query
 from ranker.state import NONE, State
 from ranker.state.columns import Ids
 from ranker.state.recent_ids import RecentIds
-from training.examples import NO_REQUEST, Examples, Impressions, Outcomes, Posts, labelled, not_logged
+from training.choices import Names, choose
+from training.examples import (
+    NO_REQUEST,
+    About,
+    Choices,
+    Examples,
+    ExampleSet,
+    Impressions,
+    Outcomes,
+    Posts,
+    labelled,
+    not_logged,
+)
 
 Record = tuple[str, journal_pb2.Entry]
 """A position and an entry."""
@@ -110,6 +122,16 @@ class Replay:
         """
         examples = labelled(self._impressions(), self._outcomes())
         return examples if until_ms is None else examples[examples.time_ms + _LONGEST_MS <= until_ms]
+
+    def example_set(self, choices: Choices) -> ExampleSet:
+        """The impressions that become examples. Every impression that a history tells of was seen."""
+        impressions, outcomes = self._impressions(), self._outcomes()
+        names = Names(self.viewer_ids.names, self.post_ids.names, self.request_ids.names)
+        chosen = choose(impressions, outcomes, None, names, choices)
+        kept = vars(impressions[chosen.rows])
+        examples = Examples(**kept, labels=chosen.labels, weight=chosen.weight)
+        about = About(**choices.model_dump(), made_by="replay", counts=chosen.counts)
+        return ExampleSet(examples, self.posts(), about).compact()
 
     def posts(self) -> Posts:
         """What the state knows of the posts that the examples number."""
