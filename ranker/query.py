@@ -6,6 +6,7 @@ features, heads) reads the query and the posts' columns only, and could run else
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from feedrank.v1 import types_pb2
@@ -35,7 +36,7 @@ class Ask:
     include_seen: bool = False
     seed: int = 0
     """Of what is drawn at random; made of the answer's id, which is logged."""
-    exploration: ExplorationSettings = ExplorationSettings()
+    exploration: ExplorationSettings = field(default_factory=ExplorationSettings)
     """What may be drawn."""
     shown: Slots = field(default_factory=lambda: _FEW_SLOTS)
     """Posts that this session has shown already."""
@@ -84,6 +85,11 @@ class Query:
     hidden_labels: Slots
     topics_more: Slots
     topics_less: Slots
+
+    @cached_property
+    def met(self) -> Slots:
+        """Posts that were seen or served before."""
+        return np.union1d(self.seen, self.served)
 
     @property
     def now_ms(self) -> int:

@@ -3,9 +3,19 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Found
+from ranker.candidates import Found, among
+from ranker.query import Query
 from ranker.state import NONE, State
 from ranker.state.columns import Slots
+
+
+def not_met(query: Query, slots: Slots) -> Slots:
+    """The posts that the viewer has not met, in this session or before; all where these fill no page.
+
+    A source brings only so many: a post that the filters take out again must not take the place of a new one.
+    """
+    new = slots[~among(slots, query.met) & ~among(slots, query.ask.shown)]
+    return new if len(new) >= query.ask.size else slots
 
 
 def newest_first(state: State, slots: Slots, limit: int) -> Found:

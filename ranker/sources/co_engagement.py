@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from ranker.candidates import NOTHING, Found, View
+from ranker.candidates import NOTHING, Found, View, among
 from ranker.query import Query
-from ranker.sources.best import most, tally
+from ranker.sources.best import most, not_met, tally
 from ranker.state import NONE, rings
 
 _LIKED = 24
@@ -26,5 +26,7 @@ def co_engagement(query: Query, view: View, limit: int) -> Found:
         return NOTHING
     near = most(people, shared, _NEIGHBOURS)
     theirs = rings.newest_of_many(users.liked, users.liked_count, near.slot, _POSTS_EACH)
-    met, weight = tally(theirs.ravel(), np.repeat(near.score.astype(np.float64), _POSTS_EACH))
-    return most(met, weight / np.sqrt(posts.engager_count[met] + 5.0), limit)
+    found, weight = tally(theirs.ravel(), np.repeat(near.score.astype(np.float64), _POSTS_EACH))
+    new = among(found, not_met(query, found))
+    found, weight = found[new], weight[new]
+    return most(found, weight / np.sqrt(posts.engager_count[found] + 5.0), limit)

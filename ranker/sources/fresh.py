@@ -5,7 +5,7 @@ import numpy as np
 from ranker.candidates import Found, View
 from ranker.events import COUNTERS
 from ranker.query import Query
-from ranker.sources.best import newest_first
+from ranker.sources.best import newest_first, not_met
 from ranker.state import NONE
 from ranker.state.counters import HALF_LIVES
 
@@ -25,4 +25,4 @@ def fresh(query: Query, view: View, limit: int) -> Found:
     slots = languages.recent[rows].ravel()
     slots = slots[slots != NONE]
     unseen = posts.counter[slots, _IMPRESSION, _EVER] < _FEW
-    return newest_first(view.state, np.unique(slots[unseen]), limit)
+    return newest_first(view.state, not_met(query, np.unique(slots[unseen])), limit)

@@ -5,7 +5,7 @@ import numpy as np
 from ranker.candidates import NOTHING, Found, View
 from ranker.events import COUNTERS
 from ranker.query import Query
-from ranker.sources.best import most
+from ranker.sources.best import most, not_met
 from ranker.state import NONE, counters
 from ranker.state.columns import Slots
 from ranker.state.tables import Places
@@ -40,7 +40,7 @@ def hot(places: Places, rows: Slots) -> Slots:
 def hottest(view: View, met: list[Slots], query: Query, limit: int) -> Found:
     """Of the posts met, those with most engagement, faded with a half-life of six hours."""
     slots = np.unique(np.concatenate(met))
-    slots = slots[slots != NONE]
+    slots = not_met(query, slots[slots != NONE])
     if not len(slots):
         return NOTHING
     posts = view.state.posts
