@@ -139,6 +139,14 @@ def explained(**fields: Any) -> feed.ExplainPostRequest:
     return feed.ExplainPostRequest(**{"viewer_id": "v", "post_id": "p"} | fields)
 
 
+def variant(name: str = "a", model_version: str = "prior", share: int = 5_000) -> admin.ExperimentVariant:
+    return admin.ExperimentVariant(name=name, model_version=model_version, share_basis_points=share)
+
+
+def started(*variants: admin.ExperimentVariant, name: str = "e") -> admin.StartExperimentRequest:
+    return admin.StartExperimentRequest(name=name, variants=variants or (variant("a"), variant("b")))
+
+
 CALLS: list[tuple[Message, str]] = [
     (timeline(viewer_id=""), "viewer_id"),
     (timeline(viewer_id=LONG), "viewer_id"),
@@ -217,6 +225,23 @@ CALLS: list[tuple[Message, str]] = [
     (controls.GetPreferencesRequest(viewer_id=LONG), "viewer_id"),
     (admin.ActivateModelRequest(), "version"),
     (admin.ActivateModelRequest(version=LONG), "version"),
+    (admin.SetShadowModelRequest(version=LONG), "version"),
+    (started(name=""), "name"),
+    (started(name=LONG), "name"),
+    (started(name="two words"), "name"),
+    (started(variant()), "variants"),
+    (started(*(variant(f"v{i}", share=909 + i // 10) for i in range(11))), "variants"),
+    (started(variant("a"), variant("a")), "variants"),
+    (started(variant("a"), variant("b", share=4_999)), "variants"),
+    (started(variant("a"), variant("")), "variants[1].name"),
+    (started(variant("a"), variant("b" * 65)), "variants[1].name"),
+    (started(variant("a", ""), variant("b")), "variants[0].model_version"),
+    (started(variant("a"), variant("b", LONG)), "variants[1].model_version"),
+    (started(variant("a"), variant("b", share=0)), "variants[1].share_basis_points"),
+    (started(variant("a", share=-1), variant("b")), "variants[0].share_basis_points"),
+    (started(variant("a", share=10_000), variant("b")), "variants[0].share_basis_points"),
+    (admin.StopExperimentRequest(), "name"),
+    (admin.StopExperimentRequest(name=LONG), "name"),
 ]
 """A request, and the field that is wrong in it."""
 
