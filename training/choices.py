@@ -40,19 +40,18 @@ class Chosen(NamedTuple):
 
 
 def choose(
-    impressions: Impressions, outcomes: Outcomes, seen: Outcomes | None, names: Names, choices: Choices
+    impressions: Impressions, outcomes: Outcomes, seen: Flags, names: Names, choices: Choices
 ) -> Chosen:
     """The rows that become examples.
 
-    `seen`: events that say what was on a screen; None where every impression was. The features and
-    probabilities of the impressions are not looked at.
+    `seen`: bool (n,), which rows were on a screen as far as anything but the outcomes tells. The features
+    and probabilities of the impressions are not looked at.
     """
     labels = labelled(impressions, outcomes).labels
     labels[:, [name not in choices.heads for name in NAMES]] = 0
     nothing = ~np.asarray(labels.any(axis=1))
     tally = _Tally(len(impressions))
-    if seen is not None:
-        tally.take("not_seen", nothing & ~_seen(impressions, seen))
+    tally.take("not_seen", nothing & ~seen)
     if choices.until_ms is not None:
         tally.take("horizon_not_passed", impressions.time_ms + _known_after_ms(choices) > choices.until_ms)
     for rule, viewers in choices.exclude.masks(_behaviour(impressions, outcomes, names)).items():
@@ -79,6 +78,16 @@ def drawn(impressions: Impressions, names: Names, seed: int) -> NDArray[np.float
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
 
 
+def on_screen(impressions: Impressions, sights: Outcomes) -> Flags:
+    """Rows that an event says were on a screen: in that answer, or, where it names none, within a day."""
+    row, event = together(impressions, sights, np.arange(len(sights.time_ms)))
+    since = sights.time_ms[event] - impressions.time_ms[row]
+    fits = (sights.request[event] != NO_REQUEST) | ((since >= 0) & (since <= DAY_MS))
+    mask = np.zeros(len(impressions), np.bool_)
+    mask[row[fits]] = True
+    return mask
+
+
 class _Tally:
     """The rows that are left, and why the others are not."""
 
@@ -95,16 +104,6 @@ def _known_after_ms(choices: Choices) -> int:
     """How long after an impression all its labels are known."""
     longest = max(head.horizon_ms for head in HEADS if head.name in choices.heads)
     return longest + int(choices.wait_s * 1000)
-
-
-def _seen(impressions: Impressions, seen: Outcomes) -> Flags:
-    """Rows that an event says were on a screen: in that answer, or, where it names none, within a day."""
-    row, event = together(impressions, seen, np.arange(len(seen.time_ms)))
-    since = seen.time_ms[event] - impressions.time_ms[row]
-    fits = (seen.request[event] != NO_REQUEST) | ((since >= 0) & (since <= DAY_MS))
-    mask = np.zeros(len(impressions), np.bool_)
-    mask[row[fits]] = True
-    return mask
 
 
 def _behaviour(impressions: Impressions, outcomes: Outcomes, names: Names) -> Behaviour:

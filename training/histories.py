@@ -19,6 +19,7 @@ from embeddings.encoder import Encoder, load_encoder
 from ranker import entries
 from ranker.archive import Archive, history
 from ranker.errors import InvalidArgument, NotFound
+from ranker.impression_files import OPEN, PARQUET
 from ranker.journal import Journal
 from ranker.state import State
 from ranker.valkey import EmbeddedValkey
@@ -66,7 +67,7 @@ def _of_data_folder(
     log = data / "impressions"
     with _journal(data, journal_url) as journal:
         archive = Archive(data / "archive")
-        if any(log.glob("*.parquet")):
+        if any(path.suffix in (OPEN, PARQUET) for path in log.glob("*")):
             tell("joining what was served with what followed")
             return join(log, (entry for _, entry in _records(archive, journal)), choices)
         tell("replaying the journal")

@@ -3,15 +3,20 @@
 from collections.abc import Iterable
 from pathlib import Path
 
+import numpy as np
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
+from numpy.typing import NDArray
 
+from ranker.state import NONE
 from training.aftermath import Aftermath
-from training.choices import choose
-from training.examples import About, Choices, ExampleSet
+from training.choices import choose, on_screen
+from training.examples import About, Choices, ExampleSet, Outcomes
 from training.served import Served
 
 _IMPRESSION = types_pb2.EVENT_KIND_IMPRESSION
+_CALLER = "caller"
+"""The source that answers of RankPosts name."""
 
 
 def join(log: Path, history: Iterable[journal_pb2.Entry], choices: Choices) -> ExampleSet:
@@ -25,8 +30,7 @@ def join(log: Path, history: Iterable[journal_pb2.Entry], choices: Choices) -> E
         aftermath.take(entry)
     outcomes = aftermath.outcomes()
     sight = outcomes.kind == _IMPRESSION
-    asked = choices.seen == "yes" or (choices.seen == "auto" and bool(sight.any()))
-    seen = outcomes[sight] if asked else None
+    seen = _seen(served, outcomes[sight], choices)
     chosen = choose(served.impressions, outcomes[~sight], seen, served.names, choices)
     about = About(
         **choices.model_dump(),
@@ -37,3 +41,15 @@ def join(log: Path, history: Iterable[journal_pb2.Entry], choices: Choices) -> E
         counts=served.counts | {"late_events": aftermath.late} | chosen.counts,
     )
     return ExampleSet(served.examples(chosen), aftermath.posts(), about).compact()
+
+
+def _seen(served: Served, sights: Outcomes, choices: Choices) -> NDArray[np.bool_]:
+    """Rows that were on a screen. What is served counts as seen where clients do not tell what was.
+
+    Of posts that a caller brought and may or may not show, only what a client says to have shown counts.
+    """
+    told = choices.seen == "yes" or (choices.seen == "auto" and len(sights.time_ms) > 0)
+    caller = served.sources.slot(_CALLER)
+    of_caller = (served.impressions.source == caller) & (caller != NONE)
+    seen = on_screen(served.impressions, sights)
+    return seen if told else seen | ~of_caller

@@ -127,7 +127,8 @@ class Replay:
         """The impressions that become examples. Every impression that a history tells of was seen."""
         impressions, outcomes = self._impressions(), self._outcomes()
         names = Names(self.viewer_ids.names, self.post_ids.names, self.request_ids.names)
-        chosen = choose(impressions, outcomes, None, names, choices)
+        seen = np.ones(len(impressions), np.bool_)
+        chosen = choose(impressions, outcomes, seen, names, choices)
         kept = vars(impressions[chosen.rows])
         examples = Examples(**kept, labels=chosen.labels, weight=chosen.weight)
         about = About(**choices.model_dump(), made_by="replay", counts=chosen.counts)

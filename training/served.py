@@ -4,32 +4,23 @@ The log is read twice: first all but the wide columns, to find which rows become
 and probabilities of these rows alone.
 """
 
-from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from ranker import features, heads
 from ranker.errors import NotFound
+from ranker.impression_files import SCHEMA, read_log
 from ranker.state import NONE
 from ranker.state.columns import Ids, Slots
 from training.choices import Chosen, Names
-from training.examples import Examples, Impressions
+from training.examples import Examples, Impressions, Times
 
-_BATCH_ROWS = 65_536
-_IDS = ("viewer_id", "post_id", "request_id", "source", "model_version", "experiment", "variant")
-_NUMBERS = {
-    "surface": np.int8,
-    "time_ms": np.int64,
-    "place": np.int32,
-    "score": np.float64,
-    "propensity": np.float64,
-}
+_PLAIN = ("surface", "time_ms", "place", "score", "propensity")
 _WIDE = {"features": len(features.NAMES), "probabilities": len(heads.NAMES)}
 
 
@@ -37,21 +28,19 @@ class Served:
     """What an impressions log, a folder, says was served.
 
     `impressions` are in the order of time, answers and places; their features and probabilities have no
-    columns. A row that the log holds twice is there once; files that were written with other features or
-    heads are passed over. `counts` says how many rows that were.
+    columns. A row that the log holds twice is there once.
     """
 
     def __init__(self, folder: Path) -> None:
         self.viewer_ids, self.post_ids, self.request_ids = Ids(), Ids(), Ids()
         self.models, self.sources, self.variants = Ids(), Ids(), Ids()
-        paths = sorted(folder.glob("*.parquet"))
-        self._files = [path for path in paths if _is_ours(path)]
-        others = sum(pq.read_metadata(path).num_rows for path in paths if path not in self._files)
+        self._folder = folder
         columns = self._narrow()
         order = np.lexsort([columns[name] for name in ("place", "request", "time_ms")])
-        self._rows = order[_first_of_each(columns["request"][order], columns["post"][order])]
-        self.counts = {"of_other_features": others, "repeated": len(order) - len(self._rows)}
-        self.impressions = _impressions({name: values[self._rows] for name, values in columns.items()})
+        _, first = np.unique(_key(columns["request"][order], columns["post"][order]), return_index=True)
+        rows = order[np.sort(first)]
+        self.counts = {"repeated": len(order) - len(rows)}
+        self.impressions = _impressions({name: values[rows] for name, values in columns.items()})
 
     @property
     def names(self) -> Names:
@@ -59,76 +48,75 @@ class Served:
         return Names(self.viewer_ids.names, self.post_ids.names, self.request_ids.names)
 
     def examples(self, chosen: Chosen) -> Examples:
-        """The chosen rows with their features and probabilities."""
+        """The chosen rows with their features and probabilities.
+
+        Raises NotFound when rows went away since the log was read first.
+        """
         impressions = self.impressions[chosen.rows]
-        return Examples(
-            **vars(impressions) | self._wide(self._rows[chosen.rows]),
-            labels=chosen.labels,
-            weight=chosen.weight,
-        )
+        wide = self._wide(impressions)
+        return Examples(**vars(impressions) | wide, labels=chosen.labels, weight=chosen.weight)
 
     def _narrow(self) -> dict[str, NDArray[Any]]:
-        """All but the wide columns, in the order of the files."""
-        ids = {
-            "viewer": (self.viewer_ids, "viewer_id"),
-            "post": (self.post_ids, "post_id"),
-            "request": (self.request_ids, "request_id"),
-            "source": (self.sources, "source"),
-        }
-        parts = [{name: np.zeros(0, np.int32) for name in (*ids, "variant")}]
-        parts[0] |= {name: np.zeros(0, dtype) for name, dtype in _NUMBERS.items()}
-        for batch in self._batches((*_IDS, *_NUMBERS)):
-            part = {name: _numbers(known, _texts(batch, column)) for name, (known, column) in ids.items()}
-            part["variant"] = _numbers(self.variants, _variants(batch))
-            _numbers(self.models, _texts(batch, "model_version"))
-            parts.append(part | {name: batch[name].to_numpy() for name in _NUMBERS})
+        """All but the wide columns, in the order of the log."""
+        parts = [self._numbered(SCHEMA.empty_table()), *map(self._numbered, read_log(self._folder))]
         return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
 
-    def _wide(self, rows: NDArray[np.intp]) -> dict[str, NDArray[np.float32]]:
-        """The wide columns of some rows, in the order of `rows`."""
-        place = np.full(max(rows.max(initial=-1) + 1, 1), -1)
-        place[rows] = np.arange(len(rows))
-        wide = {name: np.empty((len(rows), width), np.float32) for name, width in _WIDE.items()}
-        start = 0
-        for batch in self._batches(tuple(_WIDE)):
-            to = place[start : start + batch.num_rows]
-            start += batch.num_rows
-            wanted = np.flatnonzero(to >= 0)
+    def _numbered(self, rows: pa.Table) -> dict[str, NDArray[Any]]:
+        number_of_each(self.models, rows["model_version"])
+        ids = {"viewer": self.viewer_ids, "post": self.post_ids, "request": self.request_ids}
+        named = {name: number_of_each(known, rows[f"{name}_id"]) for name, known in ids.items()}
+        return named | {
+            "source": number_of_each(self.sources, rows["source"]).astype(np.int8),
+            "variant": number_of_each(self.variants, _variants(rows)).astype(np.int16),
+            **{name: rows[name].to_numpy() for name in _PLAIN},
+        }
+
+    def _wide(self, impressions: Impressions) -> dict[str, NDArray[np.float32]]:
+        """The wide columns of some rows: found by answer and post, since the log may have grown."""
+        key = _key(impressions.request, impressions.post)
+        order = np.argsort(key)
+        key = key[order]
+        wide = {name: np.empty((len(key), width), np.float32) for name, width in _WIDE.items()}
+        missing = np.ones(len(key), np.bool_)
+        for rows in read_log(self._folder):
+            asked = _key(
+                self.request_ids.slots(rows["request_id"].to_pylist()),
+                self.post_ids.slots(rows["post_id"].to_pylist()),
+            )
+            here, to = _found(key, asked)
             for name, width in _WIDE.items():
-                wide[name][to[wanted]] = batch[name].flatten().to_numpy().reshape(-1, width)[wanted]
+                wide[name][order[to]] = _matrix(rows[name], width)[here]
+            missing[order[to]] = False
+        if missing.any():
+            raise NotFound(f"{self._folder} lost a file while it was read: run the command again")
         return wide
 
-    def _batches(self, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-        for path in self._files:
-            try:
-                file = pq.ParquetFile(path)
-            except OSError as error:
-                raise NotFound(f"{path} went away while it was read: run the command again") from error
-            present = [name for name in columns if name in file.schema_arrow.names]
-            yield from file.iter_batches(_BATCH_ROWS, columns=present)
+
+def _found(keys: Times, asked: Times) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Which of the asked are among sorted keys, and where."""
+    at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
+    here = np.flatnonzero(keys[at] == asked) if len(keys) else np.zeros(0, np.intp)
+    return here, at[here]
 
 
-def _is_ours(path: Path) -> bool:
-    """Whether a file has the features and heads of this feedrank."""
-    said = pq.read_schema(path).metadata or {}
-    ours = {b"features": features.NAMES, b"heads": heads.NAMES}
-    return all(said.get(key) == ",".join(names).encode() for key, names in ours.items())
+def _matrix(lists: pa.ChunkedArray, width: int) -> NDArray[np.float32]:
+    matrix: NDArray[np.float32] = lists.combine_chunks().flatten().to_numpy().reshape(-1, width)
+    return matrix
 
 
-def _texts(batch: pa.RecordBatch, name: str) -> pa.Array:
-    """A column of strings; nulls where the file does not have it."""
-    return batch[name] if name in batch.schema.names else pa.nulls(batch.num_rows, pa.string())
+def _key(request: Slots, post: Slots) -> Times:
+    return (request.astype(np.int64) << 32) | post
 
 
-def _variants(batch: pa.RecordBatch) -> pa.Array:
+def _variants(rows: pa.Table) -> pa.ChunkedArray:
     """Each row's experiment and variant as one name, such as "new_model/b"; null where none ran."""
-    named = pc.binary_join_element_wise(_texts(batch, "experiment"), _texts(batch, "variant"), "/")
+    named = pc.binary_join_element_wise(rows["experiment"], rows["variant"], "/")
     return pc.if_else(pc.equal(named, "/"), None, named)
 
 
-def _numbers(ids: Ids, texts: pa.Array) -> Slots:
+def number_of_each(ids: Ids, texts: pa.ChunkedArray) -> Slots:
     """The number of each string, which becomes known with this call; NONE for an empty one or a null."""
-    encoded = texts.dictionary_encode()
+    encoded = texts.combine_chunks().dictionary_encode()
     names = encoded.dictionary.to_pylist()
     known = np.array([number_of(ids, name) for name in names] + [NONE], np.int32)
     numbers: Slots = known[encoded.indices.fill_null(len(names)).to_numpy()]
@@ -143,18 +131,8 @@ def number_of(ids: Ids, name: str | None) -> int:
     return ids.add(name) if number == NONE else number
 
 
-def _first_of_each(request: Slots, post: Slots) -> NDArray[np.intp]:
-    """The rows that show a post in an answer for the first time, ascending."""
-    _, first = np.unique((request.astype(np.int64) << 32) | post, return_index=True)
-    return np.sort(first)
-
-
 def _impressions(columns: dict[str, NDArray[Any]]) -> Impressions:
     """Columns in the order of time and answers as impressions without features."""
     starts = np.diff(columns["request"], prepend=NONE) != 0
     bare: dict[str, Any] = {name: np.zeros((len(starts), 0), np.float32) for name in _WIDE}
-    narrow = columns | {
-        "source": columns["source"].astype(np.int8),
-        "variant": columns["variant"].astype(np.int16),
-    }
-    return Impressions(**narrow, **bare, group=np.cumsum(starts, dtype=np.int32) - np.int32(1))
+    return Impressions(**columns, **bare, group=np.cumsum(starts, dtype=np.int32) - np.int32(1))
