@@ -1,31 +1,32 @@
 """The impressions log: what was served, as it was served, off the request path.
 
-Rows go to Parquet files, written whole and renamed, and in small batches, ids only, into the journal: what
-was served is state like any other. The queue is bounded: when it is full the oldest answer is not logged, and
-that is counted.
+One thread takes the answers that requests leave in a bounded queue. It appends their rows to a segment on
+disk, at most twice a second, and makes Parquet files of full segments (`ranker.impression_files`); in small
+batches, ids only, it puts what was served into the journal, where it is state like any other. A killed server
+loses at most the last second. What can't be logged is counted, and hurts no answer.
 """
 
-import os
 import queue
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import structlog
 from feedrank.journal.v1 import journal_pb2
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
-from ranker import features, heads
+from ranker import heads
 from ranker.errors import JournalUnavailable
+from ranker.impression_files import OPEN, SCHEMA, Segment, bound, finish, set_aside
 from ranker.journal import Journal, now_ms
 from ranker.pipeline import Scorer
+from ranker.surfaces import FACTORS
 
 log = structlog.get_logger()
 
@@ -36,31 +37,12 @@ class ImpressionSettings(BaseModel, frozen=True, extra="forbid"):
     """How what was served is written down."""
 
     queue_answers: int = Field(10_000, ge=1, description="Answers that may wait to be logged.")
+    flush_s: float = Field(0.5, gt=0, description="What was served is put on disk so often.")
     file_rows: int = Field(20_000, ge=1, description="Rows of a Parquet file.")
-    file_age_s: float = Field(10, gt=0, description="A file is written at the latest after so long.")
+    file_age_s: float = Field(300, gt=0, description="A Parquet file is made at the latest after so long.")
     journal_interval_s: float = Field(0.02, gt=0, description="What was served is journaled so often.")
     keep_days: float = Field(30, gt=0, description="Older files are removed.")
-
-
-SCHEMA = pa.schema(
-    [
-        ("request_id", pa.string()),
-        ("viewer_id", pa.string()),
-        ("surface", pa.int8()),
-        ("time_ms", pa.int64()),
-        ("entry_id", pa.string()),
-        ("model_version", pa.string()),
-        ("place", pa.int32()),
-        ("post_id", pa.string()),
-        ("brought", pa.uint32()),
-        ("score", pa.float64()),
-        ("propensity", pa.float64()),
-        ("features", pa.list_(pa.float32(), len(features.NAMES))),
-        ("probabilities", pa.list_(pa.float32(), len(heads.NAMES))),
-    ],
-    metadata={"features": ",".join(features.NAMES), "heads": ",".join(heads.NAMES)},
-)
-"""`entry_id` is the journal entry that the state was folded up to: replay to it gives the same features."""
+    max_gib: float = Field(10, gt=0, description="When the files take more, the oldest are removed.")
 
 
 @dataclass(frozen=True)
@@ -68,6 +50,8 @@ class Answer:
     """One page as it was served; arrays have one entry a post."""
 
     request_id: str
+    session_id: str
+    """Empty where an answer has no further pages."""
     viewer_id: str
     surface: int
     time_ms: int
@@ -80,32 +64,53 @@ class Answer:
     """What scores the rows for the log only."""
     first_place: int
     post_ids: Sequence[str]
+    sources: Sequence[str]
+    """The first that brought each post."""
     brought: NDArray[np.uint32]
     score: NDArray[np.float64]
     propensity: NDArray[np.float64]
     features: NDArray[np.float32]
     probabilities: NDArray[np.float64]
+    factors: Mapping[str, NDArray[np.float64]]
+    counts_as_served: bool = True
+    """False where the caller decides what of it is shown: then the journal is not told."""
+
+    @property
+    def shadow_version(self) -> str:
+        """Empty without a shadow."""
+        return self.shadow.version if self.shadow else ""
 
 
 class ImpressionLog:
-    """Takes answers from requests; one thread writes them."""
+    """Takes answers from requests; one thread writes them. Counts are of rows, one a post."""
 
-    def __init__(self, folder: Path, journal: Journal, settings: ImpressionSettings) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        journal: Journal,
+        settings: ImpressionSettings,
+        clock: Callable[[], int] = now_ms,
+    ) -> None:
+        """`clock`: milliseconds UTC, by which files are named and removed, and entries are made."""
         self.folder = folder
         self.settings = settings
+        self.written = 0
         self.dropped = 0
+        self.recovered = 0
+        """Of those that a killed server left."""
         self._journal = journal
+        self._clock = clock
         self._queue: queue.Queue[Answer] = queue.Queue(settings.queue_answers)
-        self._rows: list[Answer] = []
-        self._row_count = 0
-        self._since = time.monotonic()
+        self._waiting: list[Answer] = []
+        self._segment: Segment | None = None
+        self._newest_ms = 0
+        self._flushed = -np.inf
+        self._failing = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
 
     def start(self) -> None:
-        """Begin to write. Files that a killed server did not finish are removed."""
-        for torn in self.folder.glob("*.tmp"):
-            torn.unlink()
+        """Begin to write. What a killed server did not finish is finished on the way."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -115,33 +120,44 @@ class ImpressionLog:
             self._thread.join()
 
     def record(self, answer: Answer) -> None:
-        """Log one answer; never waits."""
+        """Log one answer; never waits. When the queue is full, the oldest answer in it is not logged."""
         while True:
             try:
                 return self._queue.put_nowait(answer)
             except queue.Full:
-                self.dropped += 1
-                try:
-                    self._queue.get_nowait()
-                except queue.Empty:
-                    continue
+                with suppress(queue.Empty):
+                    self.dropped += len(self._queue.get_nowait().post_ids)
 
     def _run(self) -> None:
+        self._safely(self._recover)
         while not self._stop.is_set() or not self._queue.empty():
-            try:
-                self._turn()
-            except Exception:
-                log.exception("impressions_failed")
-        self._write()
+            self._safely(self._turn)
+        self._safely(self._flush)
+        self._safely(self._finish)
+
+    def _safely(self, step: Callable[[], object]) -> None:
+        """The thread goes on, whatever happens."""
+        try:
+            step()
+        except Exception:
+            log.exception("impressions_failed")
+
+    def _recover(self) -> None:
+        for torn in self.folder.glob("*.tmp"):
+            torn.unlink()
+        self.recovered = self._finish()
+        if self.recovered:
+            log.info("impressions_recovered", rows=self.recovered)
 
     def _turn(self) -> None:
-        if self._due():
-            self._write()
         answers = self._take()
-        self._rows += answers
-        self._row_count += sum(len(answer.post_ids) for answer in answers)
-        if answers:
-            self._enter(answers)
+        self._waiting += answers
+        if time.monotonic() >= self._flushed + self.settings.flush_s:
+            self._flush()
+        if self._segment is not None and self._is_due(self._segment):
+            self._finish()
+        if served := [answer for answer in answers if answer.counts_as_served]:
+            self._enter(served)
 
     def _take(self) -> list[Answer]:
         """The answers that wait, after a moment in which more may come."""
@@ -156,68 +172,128 @@ class ImpressionLog:
             journal_pb2.ServedPage(viewer_id=a.viewer_id, post_ids=a.post_ids, time_ms=a.time_ms)
             for a in answers
         ]
-        entry = journal_pb2.Entry(time_ms=now_ms(), served=journal_pb2.Served(pages=pages))
+        entry = journal_pb2.Entry(time_ms=self._clock(), served=journal_pb2.Served(pages=pages))
         try:
             self._journal.append(entry)
         except JournalUnavailable as error:
             log.warning("served_not_journaled", answers=len(answers), reason=str(error))
 
-    def _due(self) -> bool:
-        age = time.monotonic() - self._since
-        return self._row_count >= self.settings.file_rows or age >= self.settings.file_age_s
-
-    def _write(self) -> None:
-        self._since = time.monotonic()
-        answers, self._rows, self._row_count = self._rows, [], 0
+    def _flush(self) -> None:
+        """Put what waits on disk. What can't be is dropped: a full disk must not fill the memory too."""
+        answers, self._waiting = self._waiting, []
         if not answers:
             return
+        self._flushed = time.monotonic()
+        count = sum(len(answer.post_ids) for answer in answers)
         try:
-            self._write_file(answers)
+            self._segment = self._segment or self._begun()
+            self._segment.append(rows_of(answers))
         except Exception as error:
-            self.dropped += len(answers)
-            log.exception("impressions_not_written", folder=str(self.folder), reason=str(error))
+            self.dropped += count
+            if not self._failing:  # once, and not twice a second
+                log.exception("impressions_not_written", folder=str(self.folder), reason=str(error))
+            self._failing = True
         else:
-            self._remove_old()
+            self.written += count
+            self._failing = False
 
-    def _write_file(self, answers: list[Answer]) -> None:
-        path = self.folder / f"{now_ms():015}-{answers[0].request_id[:8]}.parquet"
+    def _begun(self) -> Segment:
+        """A segment with a name that comes after all others, and that no file has."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_suffix(".tmp")
-        with temporary.open("wb") as file:
-            pq.write_table(pa.concat_tables(map(_table, answers)), file, compression="zstd")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.rename(path)
+        taken = {path.stem for path in self.folder.iterdir()}
+        self._newest_ms = max(self._clock(), self._newest_ms + 1)
+        while f"{self._newest_ms:015}" in taken:
+            self._newest_ms += 1
+        return Segment(self.folder / f"{self._newest_ms:015}{OPEN}")
 
-    def _remove_old(self) -> None:
-        oldest = f"{now_ms() - int(self.settings.keep_days * _DAY_MS):015}"
-        for name in os.listdir(self.folder):
-            if name < oldest and name.endswith(".parquet"):
-                (self.folder / name).unlink(missing_ok=True)
+    def _is_due(self, segment: Segment) -> bool:
+        age = time.monotonic() - segment.since
+        return segment.rows >= self.settings.file_rows or age >= self.settings.file_age_s
 
+    def _finish(self) -> int:
+        """Make segments Parquet files, and remove what is too old or too much; the rows of the segments.
 
-def _table(answer: Answer) -> pa.Table:
-    count = len(answer.post_ids)
-    same = (
-        answer.request_id,
-        answer.viewer_id,
-        answer.surface,
-        answer.time_ms,
-        answer.entry_id,
-        answer.model_version,
-    )
-    columns = [pa.array([value] * count, SCHEMA.field(i).type) for i, value in enumerate(same)]
-    columns += [
-        pa.array(np.arange(count) + answer.first_place, pa.int32()),
-        pa.array(answer.post_ids, pa.string()),
-        pa.array(answer.brought),
-        pa.array(answer.score),
-        pa.array(answer.propensity),
-        _fixed_lists(answer.features),
-        _fixed_lists(answer.probabilities.astype(np.float32)),
-    ]
-    return pa.Table.from_arrays(columns, schema=SCHEMA)
+        What can't be finished, for a full disk perhaps, is tried again the next time.
+        """
+        if self._segment is not None:
+            self._segment.close()
+            self._segment = None
+        rows = sum(self._finished(path) for path in sorted(self.folder.glob(f"*{OPEN}")))
+        if self.folder.is_dir():
+            oldest_ms = self._clock() - int(self.settings.keep_days * _DAY_MS)
+            bound(self.folder, oldest_ms, int(self.settings.max_gib * 2**30))
+        return rows
+
+    def _finished(self, segment: Path) -> int:
+        try:
+            return finish(segment)
+        except pa.ArrowInvalid as error:
+            set_aside(segment, str(error))
+        except OSError as error:
+            log.error("impressions_not_finished", file=str(segment), reason=str(error))
+        return 0
 
 
-def _fixed_lists(rows: NDArray[np.float32]) -> pa.FixedSizeListArray:
-    return pa.FixedSizeListArray.from_arrays(pa.array(rows.ravel()), rows.shape[1])
+_OF_ANSWER = (
+    "request_id",
+    "session_id",
+    "viewer_id",
+    "surface",
+    "time_ms",
+    "entry_id",
+    "model_version",
+    "experiment",
+    "variant",
+    "shadow_version",
+)
+"""Columns that are the same for all posts of an answer."""
+
+
+def rows_of(answers: Sequence[Answer]) -> pa.RecordBatch:
+    """Answers, one at least, as rows of the log. Raises ValueError where arrays are not of one length."""
+    counts = [len(answer.post_ids) for answer in answers]
+    of = pa.array(np.repeat(np.arange(len(answers)), counts))
+    columns = {
+        name: pa.array([getattr(one, name) for one in answers], SCHEMA.field(name).type).take(of)
+        for name in _OF_ANSWER
+    }
+    places = [np.arange(count) + one.first_place for count, one in zip(counts, answers, strict=True)]
+    columns |= {
+        "place": pa.array(np.concatenate(places), pa.int32()),
+        "post_id": pa.array([post_id for one in answers for post_id in one.post_ids], pa.string()),
+        "source": pa.array([source for one in answers for source in one.sources], pa.string()),
+        "features": _lists(np.concatenate([one.features for one in answers])),
+        "probabilities": _lists(np.concatenate([one.probabilities for one in answers])),
+        "factors": _lists(np.concatenate([_factors(one) for one in answers])),
+        "shadow_probabilities": _shadowed(answers, counts),
+    }
+    columns |= {
+        name: pa.array(np.concatenate([getattr(one, name) for one in answers]))
+        for name in ("brought", "score", "propensity")
+    }
+    return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
+
+
+def _factors(answer: Answer) -> NDArray[np.float64]:
+    full = np.ones(len(answer.post_ids))
+    return np.column_stack([answer.factors.get(name, full) for name in FACTORS])
+
+
+def _shadowed(answers: Sequence[Answer], counts: Sequence[int]) -> pa.FixedSizeListArray:
+    """What each answer's shadow model says, asked once for all of its rows; null where it failed."""
+    of = np.repeat([id(answer.shadow) for answer in answers], counts)
+    values = np.zeros((len(of), len(heads.NAMES)))
+    unknown = np.ones(len(of), np.bool_)
+    rows = np.concatenate([answer.features for answer in answers])
+    for shadow in {id(answer.shadow): answer.shadow for answer in answers if answer.shadow}.values():
+        try:
+            values[of == id(shadow)] = shadow.predict(rows[of == id(shadow)]).probabilities
+            unknown[of == id(shadow)] = False
+        except Exception:
+            log.exception("shadow_failed", version=shadow.version)
+    return _lists(values, pa.array(unknown))
+
+
+def _lists(rows: NDArray[np.floating], unknown: pa.BooleanArray | None = None) -> pa.FixedSizeListArray:
+    values = pa.array(rows.astype(np.float32).ravel())
+    return pa.FixedSizeListArray.from_arrays(values, rows.shape[1], mask=unknown)

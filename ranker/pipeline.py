@@ -204,7 +204,7 @@ class Pipeline:
         """The order of the surface, cut to `places`."""
         with trace.stage("selection"):
             chosen = self.order(query, scored.posts, scored.score, self._new(scored.posts), places)
-        spread = {"author_spread": chosen.author_spread, "content_spread": chosen.content_spread}
+        spread = {name: getattr(chosen, name) for name in selection.SPREADS}
         placed = scored[chosen.rows]
         placed = replace(placed, multipliers=placed.multipliers | spread, score=chosen.score)
         room = len(chosen.rows) < places

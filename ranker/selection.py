@@ -32,6 +32,10 @@ COLD_START_PLACE = 6
 """The place, from 0, that a drawn new post gets on a page that reaches so far."""
 
 
+SPREADS = ("author_spread", "content_spread")
+"""The names of the factors of a selection."""
+
+
 class Selection(NamedTuple):
     """Candidates in order: their rows, scores after the spread factors, those factors, and propensities."""
 
@@ -124,7 +128,9 @@ def _draw(query: Query, chance: np.random.Generator, rows: NDArray[np.int64], pl
 
 def _swapped(query: Query, chance: np.random.Generator, page: Selection, first: int) -> Selection:
     order, propensity = swap(chance, query.ask.exploration, len(page.rows), first)
-    return Selection(*(column[order] for column in page[:-1]), propensity)
+    return Selection(
+        page.rows[order], page.score[order], page.author_spread[order], page.content_spread[order], propensity
+    )
 
 
 def _with(selection: Selection, drawn: _Drawn, scores: Doubles, places: int) -> Selection:

@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 from ranker.errors import CursorExpired, InvalidArgument
 from ranker.pipeline import Ranking
 from ranker.query import Ask
+from ranker.selection import SPREADS
 from ranker.state import NONE, State
 from ranker.state.columns import Slots
 
@@ -43,12 +44,21 @@ class Session:
     brought: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
     propensity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     score: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    spreads: dict[str, NDArray[np.float64]] = field(
+        default_factory=lambda: {name: np.zeros(0) for name in SPREADS}
+    )
+    """The factors that were the selection's; the scores have them in."""
     left_out: list[str] = field(default_factory=list)
     """Posts that say what one in the order says."""
     complete: bool = False
     """Nothing more will come after the last place."""
     used: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def name(self) -> str:
+        """The key as text, 16 characters."""
+        return base64.urlsafe_b64encode(self.key).decode()
 
     def extend(self, ranking: Ranking, state: State, *, whole: bool) -> None:
         """Put a ranking after the last place. An empty one ends the session, if nothing was degraded."""
@@ -58,6 +68,8 @@ class Session:
         self.brought = np.append(self.brought, posts.brought)
         self.propensity = np.append(self.propensity, ranking.propensity)
         self.score = np.append(self.score, ranking.scored.score)
+        for name, held in self.spreads.items():
+            self.spreads[name] = np.append(held, ranking.scored.multipliers[name])
         self.complete = whole and not len(posts)
 
     def ends_at(self, place: int) -> bool:

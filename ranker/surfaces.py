@@ -113,6 +113,12 @@ SURFACES: dict[int, Pipeline] = {
     types_pb2.SURFACE_SIMILAR: SIMILAR,
 }
 
+FACTORS: tuple[str, ...] = (
+    *dict.fromkeys(one.__name__ for surface in (*SURFACES.values(), CALLER) for one in surface.factors),
+    *selection.SPREADS,
+)
+"""The names of all factors, in the order of the impressions log."""
+
 
 def pipeline_of(ask: Ask) -> Pipeline:
     """The pipeline that answers."""

@@ -110,8 +110,7 @@ class Timelines:
         session, place = self.sessions.resume(cursor, ask) if cursor else (self.sessions.begin(ask), 0)
         with self.state.turn.read(), trace.stage("total"):
             page, answer = self._page(ask, session, place, trace)
-        if page.placed and not trace.gone():  # what nobody received was not served
-            self.impressions.record(answer)
+        self._record(answer, trace)
         return page
 
     def _page(self, ask: Ask, session: Session, place: int, trace: Trace) -> tuple[Page, Answer]:
@@ -130,7 +129,7 @@ class Timelines:
             serving,
             trace,
         )
-        return page, self._answer(page, ask)
+        return page, self._answer(page, ask, session.name)
 
     def _next(
         self, pipeline: Pipeline, viewer: Query, session: Session, place: int, scorer: Scorer, trace: Trace
@@ -178,7 +177,9 @@ class Timelines:
         slots = session.slots(self.state)[at]
         posts = Candidates(self.state, slots, session.brought[at], np.zeros(len(at), np.float32))
         scored = pipeline.score(viewer, posts, scorer, trace)
-        return Ranking(replace(scored, score=session.score[at]), session.propensity[at])
+        spreads = {name: values[at] for name, values in session.spreads.items()}
+        scored = replace(scored, score=session.score[at], multipliers=scored.multipliers | spreads)
+        return Ranking(scored, session.propensity[at])
 
     def _extend(
         self, pipeline: Pipeline, viewer: Query, session: Session, scorer: Scorer, trace: Trace
@@ -191,7 +192,11 @@ class Timelines:
         return ranking
 
     def rank_posts(self, ask: Ask, post_ids: Sequence[str], *, apply_filters: bool, trace: Trace) -> Ranked:
-        """The caller's posts in order of their scores."""
+        """The caller's posts in order of their scores.
+
+        They are logged, as far as they were ranked, but do not count as served: the caller decides what is
+        shown, and may tell with impression events.
+        """
         with self.state.turn.read(), trace.stage("total"):
             request_id, ask = _named(ask)
             serving = self._serving(ask, trace)
@@ -205,8 +210,10 @@ class Timelines:
             ranking = CALLER.select(viewer, scored, len(posts), trace)
             placed = self._placed(viewer, ranking, ("caller",))
             page = Page(request_id, placed, ranking, 0, "", serving, trace)
-            unknown = [name for name, slot in zip(post_ids, slots, strict=True) if slot == NONE]
-            return Ranked(page, unknown, removed)
+            answer = replace(self._answer(page, ask, ""), counts_as_served=False)
+        self._record(answer, trace)
+        unknown = [name for name, slot in zip(post_ids, slots, strict=True) if slot == NONE]
+        return Ranked(page, unknown, removed)
 
     def _sift(self, viewer: Query, posts: Candidates) -> tuple[Candidates, list[tuple[str, str]]]:
         """What the filters leave, and each removed post with the first filter that takes it."""
@@ -293,10 +300,15 @@ class Timelines:
             for slot, author, source in zip(posts.slot, posts.author, sources, strict=True)
         ]
 
-    def _answer(self, page: Page, ask: Ask) -> Answer:
+    def _record(self, answer: Answer, trace: Trace) -> None:
+        if answer.post_ids and not trace.gone():  # what nobody received was not served
+            self.impressions.record(answer)
+
+    def _answer(self, page: Page, ask: Ask, session_id: str) -> Answer:
         scored = page.ranking.scored
         return Answer(
             request_id=page.request_id,
+            session_id=session_id,
             viewer_id=ask.viewer_id,
             surface=ask.surface,
             time_ms=ask.now_ms,
@@ -307,11 +319,13 @@ class Timelines:
             shadow=page.serving.shadow,
             first_place=page.first_place,
             post_ids=[one.post_id for one in page.placed],
+            sources=[one.source for one in page.placed],
             brought=scored.posts.brought,
             score=scored.score,
             propensity=page.ranking.propensity,
             features=scored.rows,
             probabilities=scored.probabilities,
+            factors=scored.multipliers,
         )
 
 

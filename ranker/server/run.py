@@ -142,7 +142,13 @@ def _serve_metrics(address: str, metrics: Metrics, service: Service) -> None:
     metrics.watch("indexed_posts", "Posts that a vector search can find.", lambda: len(service.slices))
     metrics.watch("compaction_due", "1 while a slice waits for compaction.", service.slices.compact_pending)
     metrics.watch("sessions", "Sessions open.", lambda: len(service.sessions))
-    metrics.watch("impressions_dropped", "Answers not logged.", lambda: service.impressions.dropped)
+    metrics.watch("impressions_written", "Posts served and logged.", lambda: service.impressions.written)
+    metrics.watch("impressions_dropped", "Posts served, not logged.", lambda: service.impressions.dropped)
+    metrics.watch(
+        "impressions_recovered",
+        "Logged posts that a killed server left, found at the start.",
+        lambda: service.impressions.recovered,
+    )
     metrics.watch_label(
         "model_active", "1 for the model that serves.", "version", lambda: models.active.version
     )

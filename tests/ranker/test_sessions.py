@@ -10,6 +10,7 @@ from ranker import sessions as module
 from ranker.errors import CursorExpired, InvalidArgument
 from ranker.pipeline import Ranking, Scored
 from ranker.query import Ask
+from ranker.selection import SPREADS
 from ranker.sessions import Session, Sessions, SessionSettings
 from ranker.state import NONE
 from tests.ranker.network import NOW, Town
@@ -44,7 +45,7 @@ def ranking(town: Town) -> Ranking:
     posts = town.candidates()
     full = np.ones(len(posts))
     rows = np.zeros((len(posts), 3), np.float32)
-    return Ranking(Scored(posts, rows, np.zeros((len(posts), 2)), {}, full), full)
+    return Ranking(Scored(posts, rows, np.zeros((len(posts), 2)), dict.fromkeys(SPREADS, full), full), full)
 
 
 @pytest.fixture
