@@ -34,6 +34,8 @@ class Ask:
     """The post asked about, on the surface similar."""
     chronological: bool = False
     include_seen: bool = False
+    request_id: str = ""
+    """Of the answer, a UUID in hex; empty: a fresh one. A simulation names its own, so that it can repeat."""
     seed: int = 0
     """Of what is drawn at random; made of the answer's id, which is logged."""
     exploration: ExplorationSettings = field(default_factory=ExplorationSettings)

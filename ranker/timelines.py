@@ -335,6 +335,6 @@ def deadline_in(seconds: float | None) -> float:
 
 
 def _named(ask: Ask) -> tuple[str, Ask]:
-    """A fresh request id, and the question with a seed made from it."""
-    name = uuid.uuid4()
+    """The request id, and the question with a seed made from it."""
+    name = uuid.UUID(ask.request_id) if ask.request_id else uuid.uuid4()
     return name.hex, replace(ask, seed=name.int & 0x7FFFFFFFFFFFFFFF)
