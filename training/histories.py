@@ -68,11 +68,10 @@ def _of_data_folder(
     with _journal(data, journal_url) as journal:
         archive = Archive(data / "archive")
         if any(path.suffix in (OPEN, PARQUET) for path in log.glob("*")):
-            tell("joining what was served with what followed")
-            return join(log, (entry for _, entry in _records(archive, journal)), choices)
-        tell("replaying the journal")
+            entries_read = _counted(_records(archive, journal), "joining the impressions log", tell)
+            return join(log, (entry for _, entry in entries_read), choices)
         replay = Replay(State(_dimension(_records(archive, journal))))
-        replay.run(_records(archive, journal))
+        replay.run(_counted(_records(archive, journal), "replaying the journal", tell))
     return replay.example_set(choices)
 
 
@@ -80,9 +79,15 @@ def _of_data_set(path: Path, choices: Choices, tell: Callable[[str], None]) -> E
     tell("reading the data set and making vectors of its texts")
     rows = with_vectors(importers.read(path), load_encoder())
     replay = Replay(State(dimension_of(rows)))
-    tell("replaying the data set")
-    replay.run(of_rows(rows))
+    replay.run(_counted(of_rows(rows), "replaying the data set", tell))
     return replay.example_set(choices)
+
+
+def _counted(records: Iterable[Record], doing: str, tell: Callable[[str], None]) -> Iterator[Record]:
+    for number, record in enumerate(records):
+        if number % 1_000 == 0:
+            tell(f"{doing}: {number:,} entries")
+        yield record
 
 
 def examples_of_data_folder(data: Path, journal_url: str = "") -> Examples:
@@ -93,6 +98,12 @@ def examples_of_data_folder(data: Path, journal_url: str = "") -> Examples:
 def examples_of_data_set(path: Path) -> Examples:
     """The examples of a data set alone."""
     return example_set(source=path).examples
+
+
+def entries_of(data: Path, journal_url: str = "") -> Iterator[Record]:
+    """All entries of a server's data folder, whether the server runs or not."""
+    with _journal(data, journal_url) as journal:
+        yield from _records(Archive(data / "archive"), journal)
 
 
 def of_rows(rows: Iterable[Row]) -> Iterator[Record]:
