@@ -133,7 +133,7 @@ class Ranked:
         """1 / the place, from 1, of the first row with a gain. Source: Voorhees, TREC-8, 1999."""
         first = np.full(self.lists, np.inf)
         np.minimum.at(first, self.list[self.gain > 0], self.above[self.gain > 0])
-        return np.where(np.isfinite(first), 1 / (1 + first), np.nan)
+        return np.asarray(np.where(np.isfinite(first), 1 / (1 + first), np.nan), np.float64)
 
     def average_precision(self) -> Floats:
         """The mean, over rows with a gain, of the share of such rows down to there. Source: TREC."""
@@ -203,7 +203,7 @@ def _wins(
 def log_losses(labels: NDArray[Any], probability: NDArray[Any]) -> Floats:
     """- ln of the probability given to what happened, row by row; taken as 1e-15 at least."""
     happened = np.where(np.asarray(labels) > 0, probability, 1 - np.asarray(probability, np.float64))
-    return -np.log(np.clip(happened, 1e-15, None))
+    return np.asarray(-np.log(np.clip(happened, 1e-15, None)), np.float64)
 
 
 def entropy_losses(labels: NDArray[Any], weight: Floats) -> Floats:
@@ -264,7 +264,7 @@ def similarity_within(lists: NDArray[np.intp], vectors: NDArray[Any]) -> Floats:
             begins = np.flatnonzero(np.diff(lists[rows], prepend=-1))
             size = np.diff(np.append(begins, len(units)))
             squared = np.sum(np.add.reduceat(units, begins).astype(np.float64) ** 2, axis=1)
-            answer[lists[rows][begins]] = _share(squared - size, np.asarray(size * (size - 1), np.float64))
+            answer[lists[rows][begins]] = _share(squared - size, size * (size - 1))
     return answer
 
 
@@ -280,7 +280,7 @@ def largest_share(lists: NDArray[np.intp], members: Numbers) -> Floats:
     return most / np.bincount(lists)
 
 
-def _running(values: Floats, number: NDArray[np.intp]) -> Floats:
+def _running(values: NDArray[Any], number: NDArray[np.intp]) -> Floats:
     """Sums down to each row within lists whose numbers rise."""
     total = np.cumsum(values)
     begins = np.flatnonzero(np.diff(number, prepend=-1))
@@ -288,6 +288,6 @@ def _running(values: Floats, number: NDArray[np.intp]) -> Floats:
     return total - np.repeat(before, np.diff(np.append(begins, len(number))))
 
 
-def _share(part: Floats, whole: Floats) -> Floats:
+def _share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
     known = whole > 0
     return np.where(known, part / np.where(known, whole, 1), np.nan)
