@@ -66,8 +66,7 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
 
 def write(folder: Path, examples: ExampleSet) -> Manifest:
     """Write examples as a new folder, whole or not at all; raises InvalidArgument where there is one."""
-    if folder.exists():
-        raise InvalidArgument("out", f"{folder} exists: name a new folder, or remove that one")
+    refuse_existing(folder)
     folder.parent.mkdir(parents=True, exist_ok=True)
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     unfinished.mkdir()
@@ -78,6 +77,12 @@ def write(folder: Path, examples: ExampleSet) -> Manifest:
         shutil.rmtree(unfinished, ignore_errors=True)
     sync(folder.parent)
     return manifest
+
+
+def refuse_existing(folder: Path) -> None:
+    """Raise InvalidArgument where there is something already."""
+    if folder.exists():
+        raise InvalidArgument("out", f"{folder} exists: name a new folder, or remove that one")
 
 
 def _write(folder: Path, examples: ExampleSet) -> Manifest:

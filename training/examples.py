@@ -14,7 +14,7 @@ from typing import Any, Literal, Self
 import numpy as np
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from ranker.errors import InvalidArgument
 from ranker.events import MIN_DWELL_MS
@@ -136,11 +136,26 @@ class Choices(BaseModel, frozen=True, extra="forbid"):
     exclude: Exclusions = Field(Exclusions(), description="Bots and test traffic.")
     licence: str = Field("unknown", description="Of the data.")
 
+    @classmethod
+    def of(cls, **said: Any) -> Self:
+        """What is said; None is "not said". Raises InvalidArgument where a value can't be.
+
+        >>> Choices.of(negatives=0.2, heads=None).negatives
+        0.2
+        """
+        try:
+            return cls(**{name: value for name, value in said.items() if value is not None})
+        except ValidationError as error:
+            first = error.errors()[0]
+            name = ".".join(map(str, first["loc"]))
+            reason = first["msg"].removeprefix("Value error, ")
+            raise InvalidArgument(name, f"{name}: {reason}, not {first['input']!r}") from error
+
     @field_validator("heads")
     @classmethod
     def _are_heads(cls, heads: tuple[str, ...]) -> tuple[str, ...]:
-        if strange := [name for name in heads if name not in NAMES]:
-            raise InvalidArgument("heads", f"{strange[0]!r} is no head; the heads are {', '.join(NAMES)}")
+        if not {*heads} <= {*NAMES}:
+            raise ValueError(f"the heads are {', '.join(NAMES)}")
         return heads
 
 
