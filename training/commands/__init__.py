@@ -6,8 +6,8 @@ imported inside it: the service loads these files for the names alone.
 
 import typer
 
-from training.commands import evaluate, examples, live, train
+from training.commands import evaluate, examples, experiment, live, simulate, train
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None)
-for part in (live, examples, train, evaluate):
+for part in (live, examples, train, evaluate, experiment, simulate):
     app.add_typer(part.app)

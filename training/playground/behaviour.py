@@ -5,17 +5,19 @@ bias); what is attended to is acted on with odds that grow, or for the negative 
 utility.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
 from feedrank.v1 import types_pb2 as t
+from scipy.special import erfc
 
 Floats = npt.NDArray[np.float32]
 Integers = npt.NDArray[np.int64]
 
 NOISE = 0.6
 _GIVES_UP = 0.03
+_DWELL_LOG_MS, _DWELL_SLOPE, _DWELL_SPREAD = 7.6, 0.35, 0.7
 _MAX_DWELL_MS = 600_000
 
 # Each action with slope and threshold: its probability is sigmoid(slope * utility - threshold).
@@ -61,6 +63,9 @@ class Page:
     followed: npt.NDArray[np.bool_]  # the viewer follows the author
     generated: npt.NDArray[np.bool_]  # holds a generated picture
     labelled: npt.NDArray[np.bool_]  # has a safety label
+    read: npt.NDArray[np.bool_] | None = (
+        None  # was on the screen before, and is passed over; None: nothing was
+    )
 
 
 def attention(depth: int) -> Floats:
@@ -77,13 +82,35 @@ def probabilities(page: Page) -> npt.NDArray[np.float32]:
     return chance
 
 
+def expected(page: Page, least_dwell_ms: int) -> dict[int, Floats]:
+    """The probability of each action, and of a dwell of that long, on each post that is looked at, by kind.
+
+    The mean over what a viewer may feel: utility and NOISE, by Gauss-Hermite quadrature.
+    """
+    at, weight = np.polynomial.hermite_e.hermegauss(7)
+    felt = [replace(page, utility=(page.utility + NOISE * x).astype(np.float32)) for x in at]
+    share = weight / weight.sum()
+    mean = np.tensordot(share, np.stack([probabilities(one) for one in felt]), 1).astype(np.float32)
+    long = (np.log(least_dwell_ms) - _DWELL_LOG_MS - _DWELL_SLOPE * page.utility) / np.hypot(
+        _DWELL_SPREAD, _DWELL_SLOPE * NOISE
+    )
+    stays = (0.5 * erfc(long / np.sqrt(2))).astype(np.float32)
+    return {t.EVENT_KIND_DWELL: stays, **dict(zip(KINDS.tolist(), mean, strict=True))}
+
+
 def act(page: Page, rng: np.random.Generator) -> Actions:
     """What the viewer does on a page."""
     depth = min(len(page.utility), int(rng.geometric(_GIVES_UP)))
     felt = page.utility[:depth] + NOISE * rng.standard_normal(depth, dtype=np.float32)
     seen = Page(felt, page.followed[:depth], page.generated[:depth], page.labelled[:depth])
     looks = rng.random(depth) < attention(depth)
-    stay = np.where(looks, rng.lognormal(7.6 + 0.35 * felt, 0.7), 300 + 400 * rng.random(depth))
+    if page.read is not None:
+        looks &= ~page.read[:depth]
+    stay = np.where(
+        looks,
+        rng.lognormal(_DWELL_LOG_MS + _DWELL_SLOPE * felt, _DWELL_SPREAD),
+        300 + 400 * rng.random(depth),
+    )
     stay = np.minimum(stay, _MAX_DWELL_MS).astype(np.int64)
     start = np.cumsum(stay) - stay
     action, where = np.nonzero((rng.random((len(KINDS), depth)) < probabilities(seen)) & looks)

@@ -3,10 +3,12 @@
 import random
 
 import numpy as np
+import numpy.typing as npt
 from feedrank.v1 import types_pb2 as t
 from feedrank.v1.controls_pb2 import SetPreferencesRequest
 
 from training.playground import words
+from training.playground.behaviour import Actions
 from training.playground.people import People
 from training.playground.posts import LABELS, Form, Posts
 from training.playground.words import LANGUAGES, TOPICS
@@ -70,6 +72,27 @@ def post(people: People, posts: Posts, index: int, seed: int) -> t.Post:
         message.safety_labels.append(LABELS[topic])
     _fill(message, form, topic, post_id(int(posts.target[index])), rng)
     return message
+
+
+def events(
+    viewer_id: str, post: npt.NDArray[np.int64], done: Actions, t_ms: int, request_id: str
+) -> list[t.Event]:
+    """What a viewer did on a page that was opened at `t_ms`; `post` (m,) is the post of each action."""
+    columns = (column.tolist() for column in (done.offset_ms, post, done.position, done.kind, done.dwell_ms))
+    return [
+        t.Event(
+            event_id=f"{request_id}/{viewer_id}/{t_ms}/{i}",
+            viewer_id=viewer_id,
+            kind=t.EventKind.ValueType(kind),
+            post_id=post_id(what),
+            time_ms=t_ms + offset,
+            dwell_ms=dwell,
+            request_id=request_id,
+            position=position,
+            surface=t.SURFACE_FOR_YOU,
+        )
+        for i, (offset, what, position, kind, dwell) in enumerate(zip(*columns, strict=True))
+    ]
 
 
 def _fill(message: t.Post, form: Form, topic: str, target: str, rng: random.Random) -> None:

@@ -58,7 +58,7 @@ def people(count: int, rng: np.random.Generator) -> People:
         ids=_handles(language, rng),
         language=language,
         reads=_reads(language, rng),
-        taste=_tastes(count, rng),
+        taste=tastes(count, rng),
         quality=rng.standard_normal(count, dtype=np.float32),
         ai_attitude=rng.standard_normal(count, dtype=np.float32),
         activity=(activity / activity.mean()).astype(np.float32),
@@ -72,8 +72,8 @@ def _reads(language: npt.NDArray[np.int8], rng: np.random.Generator) -> npt.NDAr
     return reads
 
 
-def _tastes(count: int, rng: np.random.Generator) -> Floats:
-    """One to three home topics each, the others of their circle a little, the rest hardly."""
+def tastes(count: int, rng: np.random.Generator) -> Floats:
+    """One to three home topics each, the others of their circle a little, the rest hardly: (count, T)."""
     near = np.array([[any({a, b} <= circle for circle in _CIRCLES) for b in TOPICS] for a in TOPICS])
     order = np.argsort(rng.random((count, len(TOPICS))), axis=1)[:, :3]
     homes = 1 + rng.integers(0, 3, count)

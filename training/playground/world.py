@@ -7,6 +7,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 from feedrank.v1 import types_pb2 as t
+from feedrank.v1.controls_pb2 import SetPreferencesRequest
 
 from ranker.errors import InvalidArgument
 from training.playground import behaviour, graph, messages, taste
@@ -83,9 +84,9 @@ class World:
 
     def rows(self) -> Iterator[Row]:
         """The whole history in time order: users, relations, preferences, then posts and events."""
-        yield from self._users()
-        yield from self._relations()
-        yield from self._preferences()
+        yield from self.users()
+        yield from self.relations()
+        yield from self.preferences()
         events, made = self.history, 0
         after = np.searchsorted(self.posts.created_ms, events.time_ms, side="right")
         for i, due in enumerate(after.tolist()):
@@ -113,28 +114,10 @@ class World:
         viewer = self._user_index[viewer_id]
         page = taste.page(self.people, self.posts, self.standing[viewer], viewer, shown)
         done = behaviour.act(page, rng)
-        return [
-            t.Event(
-                event_id=f"{request_id}/{viewer_id}/{t_ms}/{i}",
-                viewer_id=viewer_id,
-                kind=t.EventKind.ValueType(kind),
-                post_id=messages.post_id(int(shown[at])),
-                time_ms=t_ms + offset,
-                dwell_ms=dwell,
-                request_id=request_id,
-                position=int(position[at]),
-                surface=t.SURFACE_FOR_YOU,
-            )
-            for i, (offset, at, kind, dwell) in enumerate(
-                zip(
-                    done.offset_ms.tolist(),
-                    done.position.tolist(),
-                    done.kind.tolist(),
-                    done.dwell_ms.tolist(),
-                    strict=True,
-                )
-            )
-        ]
+        events = messages.events(viewer_id, shown[done.position], done, t_ms, request_id)
+        for event in events:
+            event.position = int(position[event.position])
+        return events
 
     def utility(self, viewer_id: str, post_id: str) -> float:
         """The hidden truth: how much a viewer would like a post, about -4 to 4."""
@@ -159,20 +142,22 @@ class World:
     def _post_index(self) -> dict[str, int]:
         return {messages.post_id(i): i for i in range(self.post_count)}
 
-    def _users(self) -> Iterator[t.User]:
+    def users(self) -> Iterator[t.User]:
         """Accounts made over the year before the history starts."""
         ages = self._rng("users").integers(1, 365 * DAY_MS, len(self.people.ids))
         for i, age in enumerate(np.sort(ages)[::-1].tolist()):
             yield messages.user(self.people, i, self.start_ms - age)
 
-    def _relations(self) -> Iterator[t.Relation]:
+    def relations(self) -> Iterator[t.Relation]:
+        """Who follows, mutes or blocks whom at the start."""
         rng, ids = self._rng("relations"), self.people.ids
         for user, target in np.argwhere(self.standing):
             avoids = t.RELATION_KIND_BLOCK if rng.random() < 0.3 else t.RELATION_KIND_MUTE
             kind = _RELATION.get(int(self.standing[user, target]), avoids)
             yield t.Relation(user_id=ids[user], target_id=ids[target], kind=kind)
 
-    def _preferences(self) -> Iterator[Row]:
+    def preferences(self) -> Iterator[SetPreferencesRequest]:
+        """What some viewers have asked for."""
         rng = self._rng("preferences")
         for i in range(self.viewers):
             if asked := messages.preferences(self.people, i, rng):

@@ -1,0 +1,153 @@
+"""The commands `feedrank simulate` and `feedrank drift`: the loop, and whether predictions hold."""
+
+import json
+import logging
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from training.commands.shared import Json, console, existing, progress
+
+if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
+    from training.drift import Day, Report
+    from training.loop import Summary
+    from training.loop.outcome import Interval
+
+app = typer.Typer()
+
+_TITLES = {
+    "before": "before the change of taste",
+    "changed": "in the days after it",
+    "back": "from three days after it on",
+    "end": "at the end",
+}
+
+
+@app.command()
+def simulate(
+    seeds: Annotated[int, typer.Option(min=1, max=50, help="Networks to simulate, each from its seed.")] = 5,
+    weeks: Annotated[int, typer.Option(min=1, max=12, help="Weeks before all tastes change.")] = 3,
+    viewers: Annotated[int, typer.Option(min=10, help="People who read.")] = 100,
+    processes: Annotated[int, typer.Option(min=1, help="Seeds simulated at a time.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="A folder for the picture and the figures.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Let simulated viewers act on what they are served, and the server learn from it, for some weeks.
+
+    Each feed lives in a network of its own: the learning server, the same untrained, and an oracle, popular,
+    chronological and random feed. Printed is the true utility of a page, which no ranker sees. After the
+    weeks all tastes change, and six more days show how fast that is noticed and learned.
+
+    Example: feedrank simulate --seeds 5 --weeks 3 --report simulated
+    """
+    import structlog
+
+    from training.loop.runs import run
+
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    with progress(quiet=as_json) as tell:
+        summary = run(range(1, seeds + 1), weeks, viewers, processes, tell)
+    if report is not None:
+        _write(summary, report)
+    if as_json:
+        typer.echo(json.dumps(summary.document(), indent=2))
+    else:
+        _print(summary)
+
+
+@app.command()
+def drift(
+    data: Annotated[Path, typer.Option(help="A server's data folder.")],
+    journal: Annotated[str, typer.Option(help="The server's own journal, redis://host.")] = "",
+    false_alarms: Annotated[float, typer.Option(help="Share of days without drift that may alarm.")] = 0.001,
+    as_json: Json = False,
+) -> None:
+    """Say from the impressions log whether what is predicted still happens; exit 1 when it does not.
+
+    Each day is compared with the seven before it, by the heads whose horizon is an hour.
+
+    Example: feedrank drift --data ./feedrank-data
+    """
+    from ranker.heads import HEADS, HOUR_MS
+    from training.drift import DriftSettings, watch
+    from training.examples import Choices
+    from training.histories import example_set
+
+    quick = tuple(head.name for head in HEADS if head.horizon_ms <= HOUR_MS)
+    with progress(quiet=as_json) as tell:
+        found = example_set(data=existing(data), journal_url=journal, choices=Choices(heads=quick), tell=tell)
+    watched = watch(found, DriftSettings(false_alarms=false_alarms))
+    if as_json:
+        typer.echo(json.dumps(watched.document(), indent=2))
+    else:
+        _print_days(watched)
+    raise typer.Exit(1 if watched.noticed else 0)
+
+
+def _write(summary: "Summary", folder: Path) -> None:
+    from training.loop import plot
+
+    folder.mkdir(parents=True, exist_ok=True)
+    plot.save(summary, folder / "closed_loop.png")
+    (folder / "closed_loop.json").write_text(json.dumps(summary.document(), indent=2) + "\n")
+
+
+def _print(summary: "Summary") -> None:
+    for name, span in summary.phases.items():
+        days = f"days {span.start} to {min(span.stop, summary.plan.days) - 1}"
+        table = Table("feed", "utility of a page", "of the oracle's", title=f"{_TITLES[name]}: {days}")
+        for arm in summary.arms:
+            worth = _between(_over(summary, arm, span))
+            table.add_row(arm, worth, _between(summary.ratio(arm, "oracle", span)))
+        console.print(table)
+        standing = summary.standing(span).items()
+        console.print("learned: " + ", ".join(f"{_between(found)} x {arm}" for arm, found in standing))
+        console.print("reached\n" if summary.reached(span) else "not reached\n")
+    for one in summary.outcomes:
+        failed = sum(bool(night.failure) for night in one.nights)
+        console.print(
+            f"seed {one.plan.seed}: drift noticed on days {one.noticed or 'none'}; retrained on "
+            f"{len(one.retrained)} nights, {failed} nights brought no model"
+        )
+
+
+def _over(summary: "Summary", arm: str, span: slice) -> "Interval":
+    from training.loop.outcome import interval
+
+    return interval(summary.worth(arm, span))
+
+
+def _between(found: "Interval") -> str:
+    sure = "" if found.low != found.low else f" ({found.low:.2f} to {found.high:.2f})"
+    return f"{found.mean:.2f}{sure}"
+
+
+def _print_days(report: "Report") -> None:
+    table = Table("day", "head", "impressions", "predicted", "observed", "gap ± error", "log loss", "t")
+    for day in report.days:
+        for name in day.heads:
+            table.add_row(*_cells(day, name))
+    console.print(table)
+    if not report.days:
+        console.print("Nothing to judge: no impressions with probabilities whose horizon has passed.")
+    elif report.noticed:
+        console.print("The last day is out of line: what is predicted does not hold any more. Retrain.")
+    else:
+        console.print("The last day is in line with those before it: what is predicted holds.")
+
+
+def _cells(day: "Day", name: str) -> list[str]:
+    head = day.heads[name]
+    return [
+        datetime.fromtimestamp(day.begin_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
+        name,
+        f"{day.rows:,}",
+        f"{head.predicted:.4f}",
+        f"{head.observed:.4f}",
+        f"{head.gap:+.4f} ± {head.error:.4f}",
+        f"{head.log_loss:.4f} (expected {head.expected_log_loss:.4f})",
+        f"{day.t[name]:+.1f}" if name in day.t else "not judged",
+    ]

@@ -1,0 +1,37 @@
+"""Several seeds of one plan, one after the other or side by side."""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+
+from training.loop.outcome import LEVEL_DAYS, Outcome, Summary
+from training.loop.plan import Plan
+from training.loop.simulate import simulate
+
+Tell = Callable[[str], None]
+
+
+def plan_of(seed: int, weeks: int, viewers: int) -> Plan:
+    """Some weeks, then a change of all tastes, then the days to come back and to stay so."""
+    change = 7 * weeks
+    return Plan(
+        seed=seed,
+        viewers=viewers,
+        authors=round(1.3 * viewers),
+        posts_a_day=1.7 * viewers,
+        days=change + 2 * LEVEL_DAYS,
+        change_day=change,
+    )
+
+
+def run(seeds: Sequence[int], weeks: int, viewers: int, processes: int, tell: Tell) -> Summary:
+    """Simulate all seeds; `tell` hears how far they are."""
+    plans = [plan_of(seed, weeks, viewers) for seed in seeds]
+    if processes == 1:
+        return Summary([simulate(plan, tell=tell) for plan in plans])
+    outcomes: list[Outcome] = []
+    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(simulate, plan) for plan in plans]):
+            outcomes.append(done.result())
+            tell(f"{len(outcomes)} of {len(plans)} seeds are done")
+    return Summary(sorted(outcomes, key=lambda one: one.plan.seed))
