@@ -77,7 +77,9 @@ def _of_data_folder(
 
 def _of_data_set(path: Path, choices: Choices, tell: Callable[[str], None]) -> ExampleSet:
     tell("reading the data set and making vectors of its texts")
-    rows = with_vectors(importers.read(path), load_encoder())
+    rows: Sequence[Row] = list(importers.read(path))
+    if any(map(_lacks_vector, rows)):  # the model takes seconds to load
+        rows = with_vectors(rows, load_encoder())
     replay = Replay(State(dimension_of(rows)))
     replay.run(_counted(of_rows(rows), "replaying the data set", tell))
     return replay.example_set(choices)
@@ -126,7 +128,7 @@ def of_rows(rows: Iterable[Row]) -> Iterator[Record]:
 def with_vectors(rows: Iterable[Row], encoder: Encoder) -> list[Row]:
     """The same rows; posts with words and without a vector have been given one, in place."""
     kept = list(rows)
-    posts = [row for row in kept if isinstance(row, Post) and not row.vector and _words(row).strip()]
+    posts = [row for row in kept if isinstance(row, Post) and _lacks_vector(row)]
     for post, vector in zip(posts, encoder.encode([_words(post) for post in posts]), strict=True):
         post.vector.extend(vector.tolist())
     return kept
@@ -184,6 +186,10 @@ def _entry(batch: Sequence[Row], time_ms: int) -> journal_pb2.Entry:
         deleted = [row for row in batch if isinstance(row, DeletePostsRequest)]
         return entries.of_deletions([post_id for row in deleted for post_id in row.post_ids], time_ms)
     return entries.OF[type(first).DESCRIPTOR.name](batch, time_ms)
+
+
+def _lacks_vector(row: Row) -> bool:
+    return isinstance(row, Post) and not row.vector and bool(_words(row).strip())
 
 
 def _words(post: Post) -> str:

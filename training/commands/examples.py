@@ -81,11 +81,13 @@ def examples(
 
 def _print_summary(out: Path, manifest: "Manifest") -> None:
     title = f"{out}: {manifest.rows:,} examples by {manifest.about.made_by}"
-    table = Table("head", "positives", "share", title=title)
-    for head in manifest.about.heads:
-        positives = manifest.positives[head]
-        table.add_row(head, f"{positives:,}", f"{positives / max(manifest.rows, 1):.4%}")
+    table = Table("head", "positives", "share of the rows", title=title)
+    for head, positives in manifest.positives.items():
+        if positives:
+            table.add_row(head, f"{positives:,}", f"{positives / manifest.rows:.3%}")
     console.print(table)
+    if none := [head for head in manifest.about.heads if not manifest.positives[head]]:
+        console.print(f"Without positives: {', '.join(none)}.")
     for what, count in manifest.about.counts.items():
         if count:
             console.print(f"{count:>12,}  {what.replace('_', ' ')}")
