@@ -13,10 +13,10 @@ from typing import Annotated, Any
 import feedrank
 import typer
 from google.protobuf.json_format import MessageToDict
-from rich.console import Console
-from rich.table import Table
 
+from ranker import model_commands
 from ranker.errors import FeedrankError, InvalidArgument, NotFound, SettingsError
+from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console, document_of, print_json, table
 
 app = typer.Typer(
     name="feedrank",
@@ -26,11 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-console = Console()
-
-Address = Annotated[str, typer.Option(help="The server: host:port or unix:/path.", envvar="FEEDRANK_ADDRESS")]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-DEFAULT_ADDRESS = "127.0.0.1:50051"
+app.add_typer(model_commands.app, name="models")
 
 
 @app.command()
@@ -85,12 +81,12 @@ def timeline(
             told = client.explain_post(
                 viewer, explain, surface=surface, size=size, community_id=community, include_seen=again
             )
-            _print_json(told) if as_json else _print_explanation(told)
+            print_json(document_of(told)) if as_json else _print_explanation(told)
         else:
             page = client.timeline(
                 viewer, surface=surface, size=size, community_id=community, include_seen=again
             )
-            _print_json(page) if as_json else _print_timeline(page)
+            print_json(document_of(page)) if as_json else _print_timeline(page)
 
 
 @app.command()
@@ -102,14 +98,14 @@ def status(address: Address = DEFAULT_ADDRESS, as_json: Json = False) -> None:
     with feedrank.Client(address) as client:
         told = client.status()
     if as_json:
-        return _print_json(told)
+        return print_json(document_of(told))
     facts = MessageToDict(told, preserving_proto_field_name=True, always_print_fields_with_no_presence=True)
     memory = facts.pop("memory")
-    table = _table("", "")
+    shown = table("", "")
     for name, value in facts.items():
-        table.add_row(name.replace("_", " "), str(value))
-    console.print(table)
-    sizes = _table("structure", "rows", "MiB")
+        shown.add_row(name.replace("_", " "), str(value))
+    console.print(shown)
+    sizes = table("structure", "rows", "MiB")
     for row in memory[:12]:
         sizes.add_row(row["structure"], row["rows"], f"{int(row['bytes']) / 2**20:.1f}")
     return console.print(sizes)
@@ -128,10 +124,10 @@ def config(
 
     if schema:
         return print(json.dumps(settings.Settings.model_json_schema(), indent=2))  # noqa: T201
-    table = _table("setting", "value", "meaning")
+    shown = table("setting", "value", "meaning")
     for row in settings.described(settings.load(file)):
-        table.add_row(*row)
-    return console.print(table)
+        shown.add_row(*row)
+    return console.print(shown)
 
 
 @app.command(name="version")
@@ -159,15 +155,10 @@ def _given(**options: Any) -> dict[str, Any]:
     return {name: value for name, value in options.items() if value is not None}
 
 
-def _print_json(message: Any) -> None:
-    document = MessageToDict(message, preserving_proto_field_name=True)
-    print(json.dumps(document, ensure_ascii=False))  # noqa: T201
-
-
 def _print_timeline(page: feedrank.GetTimelineResponse) -> None:
-    table = _table("", "post", "author", "score", "source", "why")
+    shown = table("", "post", "author", "score", "source", "why")
     for post in page.posts:
-        table.add_row(
+        shown.add_row(
             str(post.position + 1),
             post.post_id,
             post.author_id,
@@ -175,7 +166,7 @@ def _print_timeline(page: feedrank.GetTimelineResponse) -> None:
             post.source,
             post.reason.text,
         )
-    console.print(table)
+    console.print(shown)
     console.print(f"model {page.model_version}, request {page.request_id}")
     for one in page.degraded:
         console.print(f"degraded: {one.stage} {one.reason}")
@@ -188,22 +179,15 @@ def _print_explanation(told: feedrank.ExplainPostResponse) -> None:
             console.print(f"{title}: {', '.join(words)}")
     if told.post.post_id:
         console.print(f"why: {told.post.reason.text}")
-        chances = _table("head", "probability")
+        chances = table("head", "probability")
         for chance in told.post.probabilities:
             chances.add_row(chance.head, f"{chance.probability:.4f}")
         console.print(chances)
         for factor in told.post.factors:
             console.print(f"factor {factor.name}: {factor.value:.3f}")
-    values = _table("feature", "value", "meaning")
+    values = table("feature", "value", "meaning")
     for feature in told.features:
         values.add_row(
             feature.name, f"{feature.value:.4g}" if feature.HasField("value") else "—", feature.meaning
         )
     console.print(values)
-
-
-def _table(*titles: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for title in titles:
-        table.add_column(title, overflow="fold")
-    return table

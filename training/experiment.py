@@ -11,8 +11,9 @@ do not divide as the shares say, something loses viewers of one variant and no d
 (Fabijan et al., "Diagnosing Sample Ratio Mismatch in Online Controlled Experiments", KDD 2019).
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -26,7 +27,8 @@ from ranker.experiments import Experiment
 from ranker.fold import Fold
 from ranker.heads import NAMES, weights
 from ranker.state import State
-from training.examples import Examples, ExampleSet
+from training import histories
+from training.examples import Choices, Examples, ExampleSet
 
 Floats = NDArray[np.float64]
 
@@ -129,6 +131,27 @@ class Ratios:
         margin = self.error * stats.t.ppf((1 + CONFIDENCE) / 2, max(self.units - 1, 1))
         columns = zip(self.value, margin, strict=True)
         return [Rate(value=value, low=value - by, high=value + by) for value, by in columns]
+
+
+def of_data_folder(
+    data: Path,
+    experiment: str,
+    journal_url: str = "",
+    choices: Choices | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+) -> Readout:
+    """What an experiment found, from a server's data folder.
+
+    Raises NotFound where the journal tells of no such experiment.
+    """
+    tell("looking for the experiment in the journal")
+    started = experiments_of(histories.entries_of(data, journal_url))
+    if experiment not in started:
+        there = ", ".join(started) or "none"
+        raise NotFound(f"the journal of {data} tells of no experiment {experiment}: it tells of {there}")
+    shares = {one.name: one.share for one in started[experiment].variants}
+    examples = histories.example_set(data=data, journal_url=journal_url, choices=choices, tell=tell)
+    return read_out(examples, experiment, shares, started[experiment].started_ms)
 
 
 def experiments_of(history: Iterable[tuple[str, journal_pb2.Entry]]) -> dict[str, Experiment]:

@@ -3,17 +3,14 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-console = Console()
+from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console
 
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
-Address = Annotated[str, typer.Option(help="The server: host:port or unix:/path.", envvar="FEEDRANK_ADDRESS")]
-DEFAULT_ADDRESS = "127.0.0.1:50051"
+__all__ = ["DEFAULT_ADDRESS", "Address", "Json", "console", "existing", "progress"]
 
 
 def existing(path: Path | None) -> Path:
