@@ -191,7 +191,7 @@ def _switch_dr(log: Logged) -> Numbers:
 def _dros(log: Logged) -> Numbers:
     weight = log.weight
     most = max(float(weight.max(initial=0)), 1.0)
-    shrinkage = np.geomspace(30, 1e4 * most**2, _CANDIDATES)
+    shrinkage = np.geomspace(100, 1e4 * most**2, _CANDIDATES)
     return _least_error(log, [weight, *(a * weight / (weight**2 + a) for a in shrinkage)])
 
 

@@ -155,7 +155,7 @@ class Ranked:
         return self._sum(self.weight * self.gain * (self.above < k) / np.log2(self.above + 2))
 
     def _sum(self, values: Floats) -> Floats:
-        return np.bincount(self.list, values, self.lists)
+        return np.asarray(np.bincount(self.list, values, self.lists), np.float64)
 
 
 def auc_by_list(lists: Numbers, labels: NDArray[Any], scores: Floats, weight: Floats | None = None) -> Floats:
@@ -277,7 +277,7 @@ def largest_share(lists: NDArray[np.intp], members: Numbers) -> Floats:
     pairs, count = np.unique(np.stack((lists, members)), axis=1, return_counts=True)
     most = np.zeros(int(lists.max(initial=-1)) + 1)
     np.maximum.at(most, pairs[0], count)
-    return most / np.bincount(lists)
+    return np.asarray(most / np.bincount(lists), np.float64)
 
 
 def _running(values: NDArray[Any], number: NDArray[np.intp]) -> Floats:

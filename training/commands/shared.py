@@ -7,10 +7,12 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console
+from training.sheets import Sheet
 
-__all__ = ["DEFAULT_ADDRESS", "Address", "Json", "console", "existing", "progress"]
+__all__ = ["DEFAULT_ADDRESS", "Address", "Json", "console", "existing", "print_sheet", "progress"]
 
 
 def existing(path: Path | None) -> Path:
@@ -27,3 +29,13 @@ def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=Console(stderr=True), transient=True, disable=quiet) as bar:
         task = bar.add_task("starting", total=None)
         yield lambda doing: bar.update(task, description=doing)
+
+
+def print_sheet(sheet: Sheet) -> None:
+    """A table, and below it what must be read beside it."""
+    table = Table(*sheet.columns, title=sheet.title)
+    for row in sheet.rows:
+        table.add_row(*row)
+    console.print(table)
+    for note in sheet.notes:
+        console.print(note, highlight=False, markup=False)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from training.examples import Examples
 from training.metrics import Figure, Floats, mean
+from training.sheets import Sheet
 from training.train import Knobs, Trained, fit
 
 Tell = Callable[[str], None]
@@ -54,6 +55,58 @@ class Comparison:
             "parts": {name: named(figure) for name, figure in self.parts.items()},
         }
         return {**rest, **named(self.model), **groups}
+
+    def sheets(self) -> list[Sheet]:
+        """For people."""
+        columns = ("", self.metric, "standard error", "gain of the model")
+        rows = [("model", *_cells(self.model), "")]
+        rows += [(name, *_cells(one), _gain(self.gains[name])) for name, one in self.baselines.items()]
+        rows += [(f"model on {name}", *_cells(one), "") for name, one in self.parts.items()]
+        title = f"{self.data}: {self.metric} over {self.units:,} {self.unit}"
+        seeds = ", ".join(map(str, self.seeds))
+        trained = f"Trained on {self.examples:,} impressions; mean over the seeds {seeds}."
+        return [Sheet(title, columns, rows, (self.protocol, trained))]
+
+
+@dataclass(frozen=True)
+class Comparisons:
+    """The same models beside the same baselines by several metrics."""
+
+    by_metric: tuple[Comparison, ...]
+
+    def document(self) -> dict[str, Any]:
+        """For machines: each metric by its name, and below "standard_error" its error by the same name."""
+        merged: dict[str, Any] = {}
+        for one in self.by_metric:
+            merged = _merged(merged, _error_by_metric(one.document(), one.metric))
+        return merged
+
+    def sheets(self) -> list[Sheet]:
+        """For people."""
+        return [sheet for one in self.by_metric for sheet in one.sheets()]
+
+
+def _error_by_metric(document: dict[str, Any], metric: str) -> dict[str, Any]:
+    return {
+        name: {metric: value}
+        if name == "standard_error"
+        else (_error_by_metric(value, metric) if isinstance(value, dict) else value)
+        for name, value in document.items()
+    }
+
+
+def _merged(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
+    both = {name: _merged(one[name], other[name]) for name in one if isinstance(one[name], dict)}
+    return {**one, **other, **both}
+
+
+def _cells(figure: Figure) -> tuple[str, str]:
+    return f"{figure.value:.4f}", f"{figure.standard_error:.4f}"
+
+
+def _gain(figure: Figure) -> str:
+    sure = abs(figure.value) > 1.96 * figure.standard_error
+    return f"{figure.value:+.4f} ± {figure.standard_error:.4f}{'' if sure else ', not distinguishable'}"
 
 
 def models(examples: Examples, seeds: Sequence[int], tell: Tell) -> list[Trained]:

@@ -12,9 +12,8 @@ from feedrank.v1 import types_pb2 as t
 from typer.testing import CliRunner
 
 from training.commands import app
-from training.commands.evaluate import _print_comparison
-from training.commands.shared import console
-from training.public import PROTOCOLS, Comparison, evaluate, polis
+from training.public import EVALUATIONS, evaluate, polis
+from training.public.comparison import Comparison
 from training.rows import Row
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -28,12 +27,16 @@ needs_polis = pytest.mark.skipif(not TAXES.exists(), reason="Polis is not at ../
 
 @cache
 def on_ranklens() -> Comparison:
-    return evaluate("ranklens", RANKLENS, seeds=(1,))
+    comparison = evaluate("ranklens", RANKLENS, seeds=(1,))
+    assert isinstance(comparison, Comparison)
+    return comparison
 
 
 @cache
 def on_taxes() -> Comparison:
-    return evaluate("polis", TAXES, seeds=(1,))
+    comparison = evaluate("polis", TAXES, seeds=(1,))
+    assert isinstance(comparison, Comparison)
+    return comparison
 
 
 @needs_ranklens
@@ -100,14 +103,13 @@ def test_a_wrong_argument_is_a_sentence_and_exit_2(tmp_path: Path) -> None:
 
 def test_the_help_says_what_each_evaluation_knows() -> None:
     output = " ".join(CliRunner().invoke(app, ["evaluate", "--help"]).output.split())
-    assert all(sentence in output for sentence in PROTOCOLS.values())
+    assert all(f"{name}: {one.protocol}" in output for name, one in EVALUATIONS.items())
 
 
 def test_the_table_says_what_the_evaluation_knows() -> None:
-    comparison = polis(conversation(np.random.default_rng(2)), seeds=(1,))
-    with console.capture() as printed:
-        _print_comparison(comparison)
-    assert PROTOCOLS["polis"] in " ".join(printed.get().split())
+    (sheet,) = polis(conversation(np.random.default_rng(2)), seeds=(1,)).sheets()
+    assert EVALUATIONS["polis"].protocol in sheet.notes
+    assert [row[0] for row in sheet.rows][:3] == ["model", "random", "item_agree_rate"]
 
 
 def test_the_document_names_the_figures_and_the_baselines() -> None:
