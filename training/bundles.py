@@ -94,17 +94,21 @@ def save_bundle(models: Path, forest: Forest, facts: Facts) -> Path:
     the version exists, or the facts do not fit the forest.
     """
     folder = models / facts.version
-    _verify_facts(forest, facts)
+    manifest = manifest_of(forest, facts)
     if folder.exists():
         raise BundleError(f"the model {facts.version} exists already: choose another version")
-    content = _npz(forest)
-    libraries = {name: version(name) for name in LIBRARIES}
-    sha256 = hashlib.sha256(content).hexdigest()
-    manifest = Manifest(**dict(facts), format=FORMAT, libraries=libraries, sha256=sha256)
     with _folder_in_one_step(folder) as unfinished:
-        _write(unfinished / FOREST, content)
+        _write(unfinished / FOREST, _npz(forest))
         _write(unfinished / MANIFEST, manifest.model_dump_json(indent=2).encode())
     return folder
+
+
+def manifest_of(forest: Forest, facts: Facts) -> Manifest:
+    """The manifest of a bundle with these facts. BundleError when they do not fit the forest."""
+    _verify_facts(forest, facts)
+    libraries = {name: version(name) for name in LIBRARIES}
+    sha256 = hashlib.sha256(_npz(forest)).hexdigest()
+    return Manifest(**dict(facts), format=FORMAT, libraries=libraries, sha256=sha256)
 
 
 def _several(boosters: lightgbm.Booster | Sequence[lightgbm.Booster]) -> Sequence[lightgbm.Booster]:

@@ -1,42 +1,70 @@
 """Training: examples in, a bundle out. One LightGBM a head, read from top to bottom.
 
-Method. The examples are split by time: the last fifth of the impressions is held back. For each head with
-enough positives a binary gradient-boosted forest (Ke et al., "LightGBM", NeurIPS 2017) learns from the
-earlier part and stops growing when the held-back log loss does. That tells the number of trees, and the
-held-back part gives a Platt calibration (Platt 1999) and the figures. Then a forest of that many trees learns
-from all examples, the latest too, and goes into the bundle. The figures are those of the first forest, on a
-part that early stopping and calibration have seen: `feedrank evaluate` is the judge.
+Method. The examples are cut by time into three parts: to learn from, to stop and calibrate by, and a test
+that neither has seen. For each head with enough positives a binary gradient-boosted forest (Ke et al.,
+"LightGBM", NeurIPS 2017) learns from the first part and stops growing when the log loss on the second does
+not fall any more; that part also chooses its calibration (training.calibration). All figures are those of
+this first forest on the test. Then a forest of as many trees learns from all examples, the latest too, and
+goes into the bundle with the first one's calibration: it is not the forest that was measured, but one that
+knows more. Features that must never help a post are held to that (`NEVER_HELPS`). Rows that sampling kept
+count by their weight, so probabilities are those before sampling.
+
+The place that a post was shown at pulls actions too. It is dealt with as `Knobs.position` says, and no test
+of it is left in the bundle. The ranking part, if wanted, is a LambdaRank forest (Burges, "From RankNet to
+LambdaRank to LambdaMART", 2010) over what was shown together, graded by the value of what was done.
 """
 
 import hashlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
-from sklearn.linear_model import LogisticRegression
-from sklearn.metrics import log_loss, roc_auc_score
 
 from ranker import features
-from ranker.bundle import Facts, HeadFacts
-from ranker.calibration import Platt, chains, probabilities
+from ranker.bundle import RANKING, Facts, HeadFacts, Model, RankingFacts
+from ranker.calibration import Isotonic, Platt
 from ranker.errors import FeedrankError
-from ranker.heads import HEADS
-from training.bundles import forest_from_boosters, save_bundle
-from training.examples import Examples
+from ranker.heads import NAMES, WEIGHTS, Prediction, weights
+from ranker.trees import Forest, raw_scores
+from training.bundles import forest_from_boosters, pinned, save_bundle
+from training.calibration import applied, calibrated
+from training.examples import Examples, ExampleSet
+from training.metrics import Ranked, auc_parts, calibration_parts, entropy_losses, log_losses
+from training.position import at_places, examination
 
 Floats = NDArray[np.float64]
+Rows = NDArray[np.intp]
+Tell = Callable[[str], None]
+
+NEVER_HELPS = ("post_negative_rate", "author_negative_rate", "author_negative", "topic_negative")
+"""Features of which more never raises a wanted action's chance, nor lowers an unwanted one's."""
+
+PLACE = "place"
+"""The column of the place, after the features; in training only."""
+
+GRADES = (-np.inf, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""Values of what was done from which on a grade of the ranking part begins; 0 is that nothing was done."""
+_GAINS = (0, 1, 2, 3, 5, 9, 17)
+
+_TOP = 10
+_SHARES = np.linspace(0, 1, 11)
 
 
 class Knobs(BaseModel, frozen=True, extra="forbid"):
     """What can be turned."""
 
-    held_back: float = Field(0.2, gt=0, lt=1, description="Share of the impressions, the last in time.")
+    watched: float = Field(
+        0.15, gt=0, lt=0.5, description="Share that stops and calibrates, after the first."
+    )
+    tested: float = Field(0.15, gt=0, lt=0.5, description="Share that only tests, the last in time.")
     least_positives: int = Field(
         50, ge=10, description="A head with fewer positives to learn from is left out."
     )
@@ -46,11 +74,22 @@ class Knobs(BaseModel, frozen=True, extra="forbid"):
     least_examples_a_leaf: int = Field(100, ge=1, description="Examples in a leaf, at least.")
     features_a_tree: float = Field(0.6, gt=0, le=1, description="Share of the features a tree may use.")
     examples_a_tree: float = Field(0.8, gt=0, le=1, description="Share of the examples a tree learns from.")
-    patience: int = Field(
-        30, ge=1, description="Trees without progress on the held-back part before the end."
+    most_examples_a_tree: int = Field(
+        200_000, ge=1_000, description="And that many at most, drawn anew for each tree."
     )
+    leaf_penalty: float = Field(1.0, ge=0, description="L2 penalty of a leaf's value.")
+    patience: int = Field(30, ge=1, description="Trees without progress on the watched part before the end.")
+    position: Literal["ignored", "place", "propensity"] = Field(
+        "place", description="How the pull of the place is dealt with: see training.position."
+    )
+    ranking: bool = Field(False, description="Also learn the order as such, with LambdaRank.")
     seed: int = Field(7, description="Of all that is drawn at random.")
-    threads: int = Field(2, ge=1, description="Threads of LightGBM.")
+    seeds: int = Field(1, ge=1, le=20, description="Forests a head, of successive seeds, averaged.")
+    threads: int = Field(2, ge=1, description="Heads trained at once. The model does not depend on it.")
+
+
+QUICK = Knobs(trees=40, leaves=15, learning_rate=0.15, patience=8)
+"""For loops that train often: a few seconds a head on a hundred thousand examples."""
 
 
 class TrainingFailed(FeedrankError):
@@ -58,155 +97,423 @@ class TrainingFailed(FeedrankError):
 
 
 class HeadModel(NamedTuple):
-    """A trained head, with its calibration and its figures on the held-back part."""
+    """A trained head: its facts, its figures on the test, and what a report draws."""
 
-    booster: lightgbm.Booster
     facts: HeadFacts
     metrics: dict[str, float]
-    """auc, log_loss and base_rate; NaN where the held-back part has but one label."""
+    """auc, log_loss, base_log_loss (of the test's own rate), calibration_error, base_rate; NaN: one label."""
+    spread: dict[str, float]
+    """Standard deviation of the same over the forests of several seeds; empty for one."""
+    curves: dict[str, list[float]]
+    """Loss after each tree, of "learned" and "watched" rows, for the first seed."""
+    labels: NDArray[np.uint8]
+    """Of the test ..."""
+    probability: Floats
+    """... with what the first forest says."""
 
 
-class Trained(NamedTuple):
-    """All heads that could be trained, by name, and the others with the reason."""
+@dataclass(frozen=True, eq=False)
+class Trained:
+    """All that training came to."""
 
+    model: Model
+    """What the bundle serves."""
     heads: dict[str, HeadModel]
     left_out: dict[str, str]
+    """Heads, and perhaps the ranking part, that were not trained, with the reason."""
+    figures: dict[str, float]
+    """Of the value as a ranking, on the test: NDCG@10 of what was shown together."""
+    gains: Floats
+    """(heads, features): what each feature took off its head's loss, as a share; in the order of `heads`."""
+    position: str
+    """What was done about the place, in a sentence."""
+    sizes: tuple[int, int, int]
+    """Examples to learn from, to watch and to test."""
+
+    def predict(self, rows: NDArray[np.float32]) -> Prediction:
+        """What the bundle says of feature rows, float32 (n, features)."""
+        return self.model.predict(rows)
 
     def probabilities(self, rows: NDArray[np.float32]) -> Floats:
         """Calibrated probabilities: float64 (n, heads of ranker.heads), 0 for a head that was left out."""
-        answer = np.zeros((len(rows), len(HEADS)))
-        for column, head in enumerate(HEADS):
-            if (model := self.heads.get(head.name)) is not None:
-                raw = model.booster.predict(rows, raw_score=True)
-                answer[:, column] = probabilities(
-                    np.asarray(raw)[:, None], chains([model.facts.calibration])
-                )[:, 0]
-        return answer
+        return self.predict(rows).probabilities
 
 
 def train(
-    examples: Examples,
+    examples: ExampleSet,
     models: Path,
-    licence: str,
+    licence: str = "",
     knobs: Knobs | None = None,
-    done: Callable[[str], None] = lambda _: None,
+    tell: Tell = lambda _: None,
+    examples_from: str = "",
 ) -> tuple[Path, Trained]:
     """Train on examples and save the bundle in the folder `models`; its folder and what was trained.
 
-    `licence` is that of the data. `done` hears of each head. Raises TrainingFailed when no head has enough
+    `licence`: of the data, where it is not what the example set says. `tell` hears what was done.
+    `examples_from`: where the set lies, for the manifest. Raises TrainingFailed when no head has enough
     positives.
     """
     knobs = knobs or Knobs()
-    trained = fit(examples, knobs, done)
-    forest = forest_from_boosters({name: head.booster for name, head in trained.heads.items()})
-    created_ms = time.time_ns() // 1_000_000
+    trained = fit(examples.examples, knobs, tell, examples.about.heads)
+    facts = facts_of(trained, examples, knobs, licence or examples.about.licence, examples_from)
+    return save_bundle(models, trained.model.forest, facts), trained
+
+
+def facts_of(
+    trained: Trained, examples: ExampleSet, knobs: Knobs, licence: str, examples_from: str = ""
+) -> Facts:
+    """What a bundle's manifest says of a model."""
+    forest, (from_ms, to_ms) = trained.model.forest, examples.window
     digest = hashlib.sha256(b"".join(array.tobytes() for array in (forest.threshold, forest.leaf_value)))
+    created_ms = time.time_ns() // 1_000_000
     moment = datetime.fromtimestamp(created_ms / 1000, UTC).strftime("%Y%m%d-%H%M%S")
-    facts = Facts(
+    figures = {f"{name}_{key}": x for name, head in trained.heads.items() for key, x in head.metrics.items()}
+    return Facts(
         version=f"{moment}-{digest.hexdigest()[:4]}",
         created_ms=created_ms,
         features=features.NAMES,
-        heads=tuple(head.facts for head in trained.heads.values()),
-        from_ms=int(examples.time_ms.min()),
-        to_ms=int(examples.time_ms.max()) + 1,
+        heads=trained.model.heads,
+        ranking=trained.model.ranking,
+        left_out=trained.left_out,
+        from_ms=from_ms,
+        to_ms=to_ms,
+        examples=len(examples.examples),
+        examples_sha256=examples.sha256,
+        examples_from=examples_from,
         seed=knobs.seed,
-        metrics=_flat({name: head.metrics for name, head in trained.heads.items()}),
+        knobs=knobs.model_dump(),
+        position=trained.position,
+        metrics={name: x for name, x in (figures | trained.figures).items() if np.isfinite(x)},
         data_licence=licence,
     )
-    return save_bundle(models, forest, facts), trained
 
 
-def fit(examples: Examples, knobs: Knobs, done: Callable[[str], None] = lambda _: None) -> Trained:
-    """Train every head that has enough positives; raises TrainingFailed when none has."""
-    learn, held_back = split_by_time(examples, knobs.held_back)
-    heads: dict[str, HeadModel] = {}
-    left_out: dict[str, str] = {}
-    for column, head in enumerate(HEADS):
-        positives = int(learn.labels[:, column].sum())
-        if min(positives, len(learn) - positives) < knobs.least_positives:
-            left_out[head.name] = f"{positives} of {len(learn)} examples are positive"
+def fit(
+    examples: Examples, knobs: Knobs, tell: Tell = lambda _: None, heads: Sequence[str] = NAMES
+) -> Trained:
+    """Train those of `heads` that have enough positives; raises TrainingFailed when none has."""
+    parts_of_time = parts_by_time(examples, knobs.watched, knobs.tested)
+    wanted, left_out = trainable(examples, parts_of_time, knobs.least_positives, heads)
+    bench = Bench(examples, parts_of_time, knobs.position, knobs.seed)
+    parts: dict[str, _Part] = {}
+    trained: dict[str, HeadModel] = {}
+    with ThreadPoolExecutor(knobs.threads) as pool:
+        fits = pool.map(lambda name: _fit_head(bench, name, knobs), wanted)
+        for name, (part, model) in zip(wanted, fits, strict=True):
+            parts[name], trained[name] = part, model
+            tell(f"{name}: {part.trees} trees, AUC {model.metrics['auc']:.3f}")
+    ranking = None
+    if knobs.ranking:
+        ranking, part, left_out[RANKING] = _fit_ranking(bench, parts, knobs)
+        tell(left_out[RANKING] or "the ranking part")
+        if ranking is not None:
+            parts[RANKING] = part
+            del left_out[RANKING]
+    whole = Model(
+        forest=bench.served({name: part.boosters for name, part in parts.items()}),
+        heads=tuple(head.facts for head in trained.values()),
+        ranking=ranking,
+        width=len(features.NAMES),
+        head_names=NAMES,
+    )
+    gains = np.array([_gains(parts[name].boosters) for name in trained])
+    said = {name: part.tested for name, part in parts.items()}
+    figures = {"value_ndcg_at_10": _ndcg(bench, bench.tested, _value(said, ranking))}
+    return Trained(whole, trained, left_out, figures, gains, bench.handled, bench.sizes)
+
+
+def trainable(
+    examples: Examples, parts: Sequence[Rows], least_positives: int, heads: Sequence[str]
+) -> tuple[list[str], dict[str, str]]:
+    """The heads with enough positives and negatives in the first part; the others with the reason."""
+    wanted, left_out, learn = [], {}, parts[0]
+    for column, name in enumerate(NAMES):
+        positives = int(examples.labels[learn, column].sum())
+        if name not in heads:
+            left_out[name] = "the examples were made before its horizon had passed"
+        elif min(positives, len(learn) - positives) < least_positives:
+            left_out[name] = f"{positives:,} of {len(learn):,} examples are positive"
         else:
-            heads[head.name] = _fit_head(column, examples, learn, held_back, knobs)
-        done(head.name)
-    if not heads:
-        least = knobs.least_positives
+            wanted.append(name)
+    if not wanted or not all(map(len, parts)):
         raise TrainingFailed(
-            f"none of the heads has {least} positives among {len(learn)} examples to learn from: train on a "
-            f"longer history, and see that it holds impressions"
+            f"none of the heads has {least_positives} positives among {len(learn):,} examples to learn from: "
+            f"train on a longer history, and see that it holds impressions"
         )
-    return Trained(heads, left_out)
+    return wanted, left_out
+
+
+def parts_by_time(examples: Examples, *shares: float) -> list[Rows]:
+    """Rows of the examples in parts, one after the other in time: what is left, then parts of these shares.
+
+    What was shown together stays together, in the later part.
+    """
+    order = np.lexsort((examples.group, examples.time_ms))
+    cuts = np.round(len(order) * (1 - np.cumsum(shares[::-1])[::-1])).astype(np.intp)
+    part = np.empty(len(order), np.intp)
+    part[order] = np.searchsorted(cuts, np.arange(len(order)), "right")
+    _, group = np.unique(examples.group, return_inverse=True)
+    of_group = np.zeros(len(order), np.intp)
+    np.maximum.at(of_group, group, part)
+    return [np.flatnonzero(of_group[group] == number) for number in range(len(shares) + 1)]
 
 
 def split_by_time(examples: Examples, held_back: float) -> tuple[Examples, Examples]:
     """The earlier and the last part of the examples; what was shown together stays together."""
-    order = np.lexsort((examples.group, examples.time_ms))
-    at = int(len(order) * (1 - held_back))
-    late = np.isin(examples.group, np.unique(examples.group[order[at:]]))
-    return examples[~late], examples[late]
+    early, late = parts_by_time(examples, held_back)
+    return examples[early], examples[late]
 
 
-def _fit_head(
-    column: int, examples: Examples, learn: Examples, held_back: Examples, knobs: Knobs
-) -> HeadModel:
-    early, watched = _dataset(learn, column), _dataset(held_back, column)
-    stop = lightgbm.early_stopping(knobs.patience, verbose=False)
-    scout = lightgbm.train(
-        _settings(knobs), early, knobs.trees, valid_sets=[watched.set_reference(early)], callbacks=[stop]
-    )
-    raw = np.asarray(scout.predict(held_back.features, raw_score=True), np.float64)
-    a, b = _platt(raw, held_back.labels[:, column])
-    booster = lightgbm.train(_settings(knobs), _dataset(examples, column), max(scout.best_iteration, 1))
-    positives = int(examples.labels[:, column].sum())
+class Bench:
+    """Examples in their parts, binned once for all heads, and what is done about the place."""
+
+    def __init__(
+        self, examples: Examples, parts: Sequence[Rows], position: str = "ignored", seed: int = 7
+    ) -> None:
+        self.examples = examples
+        self.learn, self.watched, self.tested = parts
+        self.weight = examples.weight.astype(np.float64)
+        self.value = examples.labels @ WEIGHTS
+        self.position = position if (examples.place >= 0).any() else "ignored"
+        self.look = np.ones(len(examples))
+        self.handled = "the place was not looked at" if self.position == position else "no place is known"
+        if self.position == "place":
+            self.handled = "the place was a column in training, held at the first place in the bundle"
+        if self.position == "propensity":
+            curve = examination(examples)
+            self.look = curve.min() / at_places(curve, examples.place)
+            last = f"place {len(curve) - 1} is looked at {curve[-1]:.2f} times as often as the first"
+            self.handled = f"actions count by 1 / the chance that their place is looked at; {last}"
+        self._bin(seed)
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """Examples to learn from, to watch and to test."""
+        return len(self.learn), len(self.watched), len(self.tested)
+
+    def _bin(self, seed: int) -> None:
+        columns, names = self.examples.features, list(features.NAMES)
+        if self.position == "place":
+            place = np.where(self.examples.place >= 0, self.examples.place, np.nan).astype(np.float32)
+            columns, names = np.column_stack([columns, place]), [*names, PLACE]
+        # Knobs that a search turns must not change which columns are kept.
+        fixed = {"feature_pre_filter": False, "data_random_seed": seed, "verbose": -1, "force_row_wise": True}
+        zeros = np.zeros(len(columns), np.float32)
+        self._binned = lightgbm.Dataset(columns, zeros, feature_name=names, params=fixed).construct()
+        self.names = tuple(names)
+
+    def data(self, rows: Rows, head: str) -> lightgbm.Dataset:
+        """Rows, labelled for a head or graded for RANKING; a copy, so that heads can be trained at once."""
+        data = self._binned.subset(rows.tolist()).construct()
+        data.set_weight(self.examples.weight[rows])
+        if head == RANKING:
+            data.set_label(np.searchsorted(GRADES, self.value[rows], "right") - 1)
+            data.set_group(np.unique(self.examples.group[rows], return_counts=True)[1])
+        else:
+            data.set_label(self.examples.labels[rows, NAMES.index(head)] * self.look[rows])
+        return data
+
+    def served(self, boosters: dict[str, list[lightgbm.Booster]]) -> Forest:
+        """The forest of these boosters, without any test of the place: all stand at the first one."""
+        forest = forest_from_boosters(boosters)
+        return pinned(forest, self.names.index(PLACE), 0.0) if PLACE in self.names else forest
+
+    def raw(self, boosters: dict[str, list[lightgbm.Booster]], rows: Rows) -> Floats:
+        """Raw scores of rows, (n, len(boosters)), as the bundle would give them."""
+        return raw_scores(self.served(boosters), self.examples.features[rows])
+
+    def settings(self, head: str, knobs: Knobs, seed: int) -> dict[str, Any]:
+        """What LightGBM is told."""
+        share = min(knobs.examples_a_tree, knobs.most_examples_a_tree / max(len(self.learn), 1))
+        fixed = {
+            "learning_rate": knobs.learning_rate,
+            "num_leaves": knobs.leaves,
+            "min_data_in_leaf": knobs.least_examples_a_leaf,
+            "feature_fraction": knobs.features_a_tree,
+            "bagging_fraction": share,
+            "bagging_freq": 1,
+            "lambda_l2": knobs.leaf_penalty,
+            "seed": seed,
+            "num_threads": 1,  # heads are trained side by side: threads of one forest wait for each other
+            "deterministic": True,
+            "force_row_wise": True,
+            "verbose": -1,
+        }
+        if head == RANKING:
+            return fixed | _RANKING_SETTINGS
+        objective = "cross_entropy" if self.position == "propensity" else "binary"
+        return fixed | {"objective": objective, "monotone_constraints": self._constraints(head)}
+
+    def _constraints(self, head: str) -> list[int]:
+        """-1 where more of a column must not raise the chance, 1 where it must not lower it, 0 elsewhere."""
+        if strange := [name for name in NEVER_HELPS if name not in features.NAMES]:
+            raise TrainingFailed(
+                f"NEVER_HELPS in training/train.py names {', '.join(strange)}, which ranker.features does "
+                f"not have: name what took its place, or take it out"
+            )
+        wanted = weights()[head] > 0
+        of = dict.fromkeys(NEVER_HELPS, -1 if wanted else 1) | {PLACE: -1}
+        return [of.get(name, 0) for name in self.names]
+
+
+_RANKING_SETTINGS = {
+    "objective": "lambdarank",
+    "metric": "ndcg",
+    "eval_at": [_TOP],
+    "label_gain": list(_GAINS),
+    "lambdarank_truncation_level": 2 * _TOP,
+}
+
+
+class _Part(NamedTuple):
+    """What goes into the bundle, and what the first forests say."""
+
+    boosters: list[lightgbm.Booster]
+    trees: int
+    watched: Floats
+    """Probabilities of the watched rows; raw scores, where it is the ranking part."""
+    tested: Floats
+    """The same of the tested rows."""
+
+
+class Scouts(NamedTuple):
+    """The first forests of a head, one a seed, with the number of trees each found and its losses."""
+
+    boosters: list[lightgbm.Booster]
+    trees: list[int]
+    curves: dict[str, list[float]]
+
+
+def scouts(bench: Bench, head: str, knobs: Knobs) -> Scouts:
+    """Forests that learn from the first part and stop by the second."""
+    learned = bench.data(bench.learn, head)
+    watched = bench.data(bench.watched, head)
+    boosters, trees, curves = [], [], []
+    for seed in range(knobs.seed, knobs.seed + knobs.seeds):
+        losses: dict[str, dict[str, list[float]]] = {}
+        booster = lightgbm.train(
+            bench.settings(head, knobs, seed),
+            learned,
+            knobs.trees,
+            valid_sets=[learned, watched],
+            valid_names=["learned", "watched"],
+            callbacks=[_stop(knobs), lightgbm.record_evaluation(losses)],
+        )
+        boosters.append(booster)
+        trees.append(max(booster.best_iteration, 1))
+        curves.append({part: next(iter(of.values())) for part, of in losses.items()})
+    return Scouts(boosters, trees, curves[0])
+
+
+def _stop(knobs: Knobs) -> Any:
+    return lightgbm.early_stopping(knobs.patience, first_metric_only=True, verbose=False)
+
+
+def _fit_head(bench: Bench, head: str, knobs: Knobs) -> tuple[_Part, HeadModel]:
+    found = scouts(bench, head, knobs)
+    curve, probability = _judged(bench, head, found.boosters)
+    watched = applied(curve, bench.raw({head: found.boosters}, bench.watched)[:, 0])
+    boosters = _final(bench, head, knobs, found.trees)
+    labels = bench.examples.labels[:, NAMES.index(head)]
     facts = HeadFacts(
-        name=HEADS[column].name, calibration=Platt(a=a, b=b), examples=len(examples), positives=positives
+        name=head,
+        calibration=curve,
+        examples=len(labels),
+        positives=int(labels.sum()),
+        trees=round(float(np.mean(found.trees))),
     )
-    return HeadModel(booster, facts, _metrics(1 / (1 + np.exp(-(a * raw + b))), held_back.labels[:, column]))
+    tested, weight = labels[bench.tested], bench.weight[bench.tested]
+    each = [_judged(bench, head, [booster])[1] for booster in found.boosters] if knobs.seeds > 1 else []
+    figures = [metrics(tested, chance, weight) for chance in each]
+    spread = (
+        {name: float(np.std([one[name] for one in figures], ddof=1)) for name in figures[0]} if each else {}
+    )
+    model = HeadModel(facts, metrics(tested, probability, weight), spread, found.curves, tested, probability)
+    return _Part(boosters, facts.trees, watched, probability), model
 
 
-def _dataset(examples: Examples, column: int) -> lightgbm.Dataset:
-    return lightgbm.Dataset(examples.features, examples.labels[:, column], feature_name=list(features.NAMES))
+def _judged(bench: Bench, head: str, boosters: list[lightgbm.Booster]) -> tuple[Platt | Isotonic, Floats]:
+    """The calibration that the watched part chooses, and the probabilities of the tested part."""
+    rows, examples = bench.watched, bench.examples
+    labels = examples.labels[rows, NAMES.index(head)]
+    raw = bench.raw({head: boosters}, rows)[:, 0]
+    curve = calibrated(raw, labels, bench.weight[rows], examples.group[rows])
+    return curve, applied(curve, bench.raw({head: boosters}, bench.tested)[:, 0])
 
 
-def _settings(knobs: Knobs) -> dict[str, Any]:
-    return {
-        "objective": "binary",
-        "metric": "binary_logloss",
-        "learning_rate": knobs.learning_rate,
-        "num_leaves": knobs.leaves,
-        "min_data_in_leaf": knobs.least_examples_a_leaf,
-        "feature_fraction": knobs.features_a_tree,
-        "bagging_fraction": knobs.examples_a_tree,
-        "bagging_freq": 1,
-        "seed": knobs.seed,
-        "num_threads": knobs.threads,
-        "deterministic": True,
-        "force_row_wise": True,
-        "verbose": -1,
+def _final(bench: Bench, head: str, knobs: Knobs, trees: list[int]) -> list[lightgbm.Booster]:
+    """Forests of so many trees that learn from all examples, one a seed."""
+    data = bench.data(np.arange(len(bench.examples)), head)
+    seeds = range(knobs.seed, knobs.seed + knobs.seeds)
+    return [
+        lightgbm.train(bench.settings(head, knobs, seed), data, count)
+        for seed, count in zip(seeds, trees, strict=True)
+    ]
+
+
+def metrics(labels: NDArray[np.uint8], probability: Floats, weight: Floats) -> dict[str, float]:
+    """Figures of a head: see HeadModel.metrics."""
+    base_rate = float(weight @ labels / weight.sum()) if len(labels) else float("nan")
+    if not 0 < labels.sum() < len(labels):
+        return dict.fromkeys(("auc", "log_loss", "base_log_loss", "calibration_error"), float("nan")) | {
+            "base_rate": base_rate
+        }
+    parts = {
+        "log_loss": log_losses(labels, probability),
+        "base_log_loss": entropy_losses(labels, weight),
+        "calibration_error": calibration_parts(labels, probability, weight),
     }
+    means = {name: float(weight @ part / weight.sum()) for name, part in parts.items()}
+    return {"auc": auc_parts(labels, probability, weight)[0], **means, "base_rate": base_rate}
 
 
-def _platt(raw: Floats, labels: NDArray[np.uint8]) -> tuple[float, float]:
-    """Slope and intercept that make sigmoid(a * raw + b) fit the labels; (1, 0) where there is too little."""
-    if min(labels.sum(), len(labels) - labels.sum()) < 10 or np.ptp(raw) == 0:
-        return 1.0, 0.0
-    curve = LogisticRegression(C=1e6).fit(raw[:, None], labels)
-    a, b = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-    # A falling curve would turn the order round: the held-back part is too small to say so.
-    return (a, b) if a > 0 else (1.0, 0.0)
+def _fit_ranking(
+    bench: Bench, parts: dict[str, _Part], knobs: Knobs
+) -> tuple[RankingFacts | None, _Part, str]:
+    """The ranking part; or None and why the heads are better off without it.
 
-
-def _metrics(probability: Floats, labels: NDArray[np.uint8]) -> dict[str, float]:
-    base_rate = float(labels.mean()) if len(labels) else float("nan")
-    if not 0 < base_rate < 1:
-        return {"auc": float("nan"), "log_loss": float("nan"), "base_rate": base_rate}
-    return {
-        "auc": float(roc_auc_score(labels, probability)),
-        "log_loss": float(log_loss(labels, probability)),
-        "base_rate": base_rate,
+    Its raw score becomes a value by a line, least squares to the value of what was done; its share is that
+    of eleven which orders the watched part best.
+    """
+    found = scouts(bench, RANKING, knobs)
+    raw = {
+        part: bench.raw({RANKING: found.boosters}, getattr(bench, part))[:, 0]
+        for part in ("watched", "tested")
     }
+    part = _Part(_final(bench, RANKING, knobs, found.trees), round(float(np.mean(found.trees))), **raw)
+    value, weight = bench.value[bench.watched], bench.weight[bench.watched]
+    a, b = np.polyfit(part.watched, value, 1, w=np.sqrt(weight)) if np.ptp(part.watched) else (0.0, 0.0)
+    if a <= 0:
+        return None, part, "no ranking part: its score does not rise with the value of what was done"
+    facts = RankingFacts(a=a, b=b, share=1, weights=weights(), trees=part.trees)
+    said = {name: of_head.watched for name, of_head in parts.items()} | {RANKING: part.watched}
+    blends = [facts.model_copy(update={"share": float(share)}) for share in _SHARES]
+    best = int(np.argmax([_ndcg(bench, bench.watched, _value(said, blend)) for blend in blends]))
+    if best == 0:
+        return None, part, "no ranking part: the heads alone order the watched examples best"
+    return blends[best], part, ""
 
 
-def _flat(metrics: dict[str, dict[str, float]]) -> dict[str, float]:
-    """Figures by name, such as "like_auc", without those that are not known."""
-    named = {f"{head}_{name}": value for head, figures in metrics.items() for name, value in figures.items()}
-    return {name: value for name, value in named.items() if np.isfinite(value)}
+def _value(said: dict[str, Floats], ranking: RankingFacts | None) -> Floats:
+    """The value of rows by the probabilities of heads and the raw score of the ranking part."""
+    worth = weights()
+    value: Floats = np.sum([worth[name] * p for name, p in said.items() if name != RANKING], axis=0)
+    if ranking is None:
+        return value
+    return ranking.share * (ranking.a * said[RANKING] + ranking.b) + (1 - ranking.share) * value
+
+
+def _ndcg(bench: Bench, rows: Rows, value: Floats) -> float:
+    """NDCG@10 of what was shown together, graded by the value of what was done; NaN where nothing was."""
+    gains = np.maximum(bench.value[rows], 0)
+    lists = Ranked.of(bench.examples.group[rows], value, gains, bench.weight[rows], seed=0)
+    found = lists.ndcg(_TOP)
+    return float(np.nanmean(found)) if np.isfinite(found).any() else float("nan")
+
+
+def _gains(boosters: list[lightgbm.Booster]) -> Floats:
+    """What each feature took off the loss, as a share; the place not counted."""
+    gains = np.sum(
+        [booster.feature_importance("gain")[: len(features.NAMES)] for booster in boosters], axis=0
+    )
+    return np.asarray(gains / max(gains.sum(), 1e-300), np.float64)

@@ -1,8 +1,8 @@
-"""The command `feedrank train`."""
+"""The commands `feedrank train` and `feedrank reproduce`."""
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
@@ -10,47 +10,120 @@ from rich.table import Table
 from training.commands.shared import Json, console, existing, progress
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
-    from training.train import Trained
+    from training.examples import ExampleSet
+    from training.train import HeadModel, Knobs, Trained
 
 app = typer.Typer()
+
+ExamplesFolder = Annotated[Path | None, typer.Option(help="Examples that `feedrank examples` made.")]
 
 
 @app.command()
 def train(
-    data: Annotated[Path | None, typer.Option(help="A server's data folder.")] = None,
+    examples: ExamplesFolder = None,
+    data: Annotated[
+        Path | None, typer.Option(help="A server's data folder: its journal is replayed.")
+    ] = None,
     source: Annotated[Path | None, typer.Option("--from", help="A data set that can be imported.")] = None,
     journal: Annotated[str, typer.Option(help="With --data: the server's own journal, redis://host.")] = "",
     models: Annotated[
         Path | None, typer.Option(help="Where the bundle goes. With --data: its models folder.")
     ] = None,
     activate: Annotated[str, typer.Option(help="A server to put the bundle into service: host:port.")] = "",
-    licence: Annotated[str, typer.Option(help="Licence of the data, for the bundle's manifest.")] = "unknown",
+    licence: Annotated[str, typer.Option(help="Licence of the data, where the examples do not say.")] = "",
     seed: Annotated[int, typer.Option(help="Of all that is drawn at random.")] = 7,
+    seeds: Annotated[
+        int, typer.Option(min=1, max=20, help="Train so many times; the bundle averages, the table spreads.")
+    ] = 1,
+    position: Annotated[
+        str, typer.Option(help="The pull of the place: ignored, place or propensity.")
+    ] = "place",
+    ranking: Annotated[bool, typer.Option(help="Also learn the order as such, with LambdaRank.")] = False,
+    quick: Annotated[bool, typer.Option(help="Few trees: seconds instead of minutes.")] = False,
+    search: Annotated[float, typer.Option(min=0, help="Minutes to search for better knobs before.")] = 0,
+    report: Annotated[Path | None, typer.Option(help="Where plots and their page go.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a bundle by replaying a history.
+    """Train a bundle from examples, a server's history or a data set.
 
-    Example: feedrank train --data ./feedrank-data --activate 127.0.0.1:50051
+    The figures are of the last part in time, which neither training nor calibration has seen; the bundle
+    is then trained on all.
+
+    Example: feedrank train --data ./feedrank-data --report ./report --activate 127.0.0.1:50051
     """
-    from training import histories
-    from training.train import Knobs
+    from training import search as tuning
+    from training.report import write
+    from training.train import QUICK, Knobs
     from training.train import train as run
 
-    if (data is None) == (source is None):
-        raise typer.BadParameter("give either --data or --from", param_hint="--data / --from")
     folder = models or (data / "models" if data is not None else Path("models"))
+    turned = {"seed": seed, "seeds": seeds, "position": _position(position), "ranking": ranking}
+    knobs = (QUICK if quick else Knobs()).model_copy(update=turned)
     with progress(quiet=as_json) as tell:
-        tell("replaying the history")
-        examples = (
-            histories.examples_of_data_folder(data, journal)
-            if data is not None
-            else histories.examples_of_data_set(existing(source))
-        )
-        tell(f"training on {len(examples):,} examples")
-        path, trained = run(examples, folder, licence, Knobs(seed=seed), lambda head: tell(f"trained {head}"))
+        found = _example_set(examples, data, source, journal, tell)
+        if search:
+            knobs = tuning.search(found.examples, knobs, search * 60, tell).knobs
+        tell(f"training on {len(found.examples):,} examples")
+        path, trained = run(found, folder, licence, knobs, tell, str(examples or data or source))
+        if report is not None:
+            tell("drawing the report")
+            write(report, trained, path.name)
     if activate:
         _activate(activate, path.name)
-    _print_training(path, trained, as_json)
+    _print_training(path, trained, knobs, as_json)
+    if report is not None and not as_json:
+        console.print(f"The report is {report / 'index.html'}.")
+
+
+@app.command()
+def reproduce(
+    bundle: Annotated[Path, typer.Argument(help="The bundle's folder.")],
+    examples: Annotated[Path, typer.Option(help="The examples that it was trained on.")],
+    as_json: Json = False,
+) -> None:
+    """Train a bundle again from its manifest, and compare it bit for bit.
+
+    Exits with 1 where the result differs.
+
+    Example: feedrank reproduce models/20261122-101500-3fa2 --examples ./examples
+    """
+    from training import example_files
+    from training.reproduce import differences
+
+    with progress(quiet=as_json) as tell:
+        tell("reading the examples")
+        found = differences(existing(bundle), example_files.read(existing(examples)), tell)
+    if as_json:
+        typer.echo(json.dumps({"bundle": str(bundle), "same": not found, "differences": found}, indent=2))
+    elif not found:
+        console.print(f"{bundle.name} is what its manifest and the examples make, bit for bit.")
+    else:
+        console.print(f"{bundle.name} is not what its manifest and the examples make: {'; '.join(found)}.")
+    if found:
+        raise typer.Exit(1)
+
+
+def _position(position: str) -> str:
+    known = ("ignored", "place", "propensity")
+    if position not in known:
+        raise typer.BadParameter(f"{position!r} is none of {', '.join(known)}", param_hint="--position")
+    return position
+
+
+def _example_set(
+    examples: Path | None, data: Path | None, source: Path | None, journal: str, tell: Any
+) -> "ExampleSet":
+    from training import example_files, histories
+
+    if sum(given is not None for given in (examples, data, source)) != 1:
+        raise typer.BadParameter("give one of --examples, --data and --from", param_hint="--examples")
+    if examples is not None:
+        tell("reading the examples")
+        return example_files.read(examples)
+    tell("replaying the history")
+    if data is not None:
+        return histories.example_set(data=data, journal_url=journal)
+    return histories.example_set(source=existing(source))
 
 
 def _activate(address: str, version: str) -> None:
@@ -60,19 +133,52 @@ def _activate(address: str, version: str) -> None:
         client.activate_model(version)
 
 
-def _print_training(path: Path, trained: "Trained", as_json: bool) -> None:
-    heads = {
-        name: {"examples": head.facts.examples, "positives": head.facts.positives, **head.metrics}
-        for name, head in trained.heads.items()
-    }
+def _print_training(path: Path, trained: "Trained", knobs: "Knobs", as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps({"bundle": str(path), "heads": heads, "left_out": trained.left_out}, indent=2))
+        typer.echo(json.dumps(_document(path, trained, knobs), indent=2))
         return
-    table = Table("head", "examples", "positives", "trees", "AUC", "log loss", "base rate", title=str(path))
+    learned, watched, tested = trained.sizes
+    columns = (
+        "head",
+        "positives",
+        "trees",
+        "calibration",
+        "AUC",
+        "log loss",
+        "of base rate",
+        "calibration error",
+    )
+    earlier = f"{learned:,} were learned from, {watched:,} watched"
+    caption = f"Figures of {tested:,} examples, the last in time; {earlier}. The bundle learned from all."
+    table = Table(*columns, title=str(path), caption=caption)
     for name, head in trained.heads.items():
-        figures = (f"{head.metrics[key]:.4f}" for key in ("auc", "log_loss", "base_rate"))
-        counts = (head.facts.examples, head.facts.positives, head.booster.num_trees())
-        table.add_row(name, *(f"{count:,}" for count in counts), *figures)
+        counts = f"{head.facts.positives:,}", f"{head.facts.trees:,}", head.facts.calibration.kind
+        figures = ("auc", "log_loss", "base_log_loss", "calibration_error")
+        table.add_row(name, *counts, *(_figure(head, key) for key in figures))
     console.print(table)
     for name, reason in trained.left_out.items():
         console.print(f"{name} is left out: {reason}")
+    order = ", ".join(f"{name} {value:.4f}" for name, value in trained.figures.items())
+    console.print(f"Of the value: {order}. Position: {trained.position}.")
+
+
+def _figure(head: "HeadModel", key: str) -> str:
+    spread = f" ± {head.spread[key]:.4f}" if head.spread else ""
+    return f"{head.metrics[key]:.4f}{spread}"
+
+
+def _document(path: Path, trained: "Trained", knobs: "Knobs") -> dict[str, Any]:
+    heads = {
+        name: {
+            "examples": head.facts.examples,
+            "positives": head.facts.positives,
+            "trees": head.facts.trees,
+            "calibration": head.facts.calibration.kind,
+            **head.metrics,
+            "spread": head.spread,
+        }
+        for name, head in trained.heads.items()
+    }
+    sizes = dict(zip(("learned", "watched", "tested"), trained.sizes, strict=True))
+    rest = {"left_out": trained.left_out, "position": trained.position, "knobs": knobs.model_dump()}
+    return {"bundle": str(path), "heads": heads, **trained.figures, "examples": sizes, **rest}
