@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import feedrank
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -20,6 +21,7 @@ from ranker.impression_files import OPEN, PARQUET, SCHEMA, read_log
 from ranker.impressions import Answer, ImpressionLog, ImpressionSettings, rows_of
 from ranker.journal import Journal, now_ms
 from ranker.surfaces import FACTORS
+from tests.conftest import Launch
 from tests.live import within
 
 OFTEN = ImpressionSettings(flush_s=0.02, file_age_s=0.05)
@@ -313,6 +315,23 @@ def test_what_was_recorded_a_second_before_a_kill_is_there(
     assert [int(name) for name in before] == kept
     assert log.recovered == len(kept) or file_rows < len(kept)
     assert not list(folder.glob(f"*{OPEN}"))
+
+
+def test_a_killed_server_has_logged_what_it_served_and_tells_what_it_recovered(launch: Launch) -> None:
+    server = launch(EXPLORATION__SWAP_SHARE="1", EXPLORATION__FRESH="false")
+    server.client.put_posts([feedrank.Post(id=f"p{i}", author_id=f"a{i}", text=f"{i}") for i in range(30)])
+    pages = [server.client.timeline("ana", include_seen=True) for _ in range(3)]
+    ranked = server.client.rank_posts("ana", [f"p{i}" for i in range(5)])
+    time.sleep(1)
+    server.kill()
+    rows = [row for table in read_log(server.data / "impressions") for row in table.to_pylist()]
+    served = [(page.request_id, post.post_id) for page in pages for post in page.posts]
+    served += [(ranked.request_id, post.post_id) for post in ranked.posts]
+    assert [(row["request_id"], row["post_id"]) for row in rows] == served
+    assert [row["propensity"] for row in rows[:20]].count(2 / 90) == 2
+    assert {row["source"] for row in rows[-5:]} == {"caller"}
+    launch(server)
+    assert within(5, lambda: f"impressions_recovered {len(rows)}.0" in server.metrics())
 
 
 def test_a_log_that_can_not_be_read_at_the_start_does_not_keep_it_from_writing(
