@@ -2,8 +2,8 @@
 
 A ranker that always shows what it thinks best learns nothing about the rest. Two small draws show it:
 
-- **A new post** out of those that the fresh source brought, all with one chance, gets a place of its own. Its
-  propensity is 1/n.
+- **A new post** out of the n that the fresh source brought, all with one chance, gets a place of its own. Its
+  propensity is that of the draw, 1/n. Where it says the same as a post of the page, the page does without.
 - **A swap**: on a share `s` of first pages two of the first `m` ranked posts change places, each pair with
   one chance. So a post stays where the ranker put it with the propensity 1 - 2s/m, and comes to any one other
   of the places with 2s/(m(m-1)). The new post's own place takes no part and is not counted.

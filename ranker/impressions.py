@@ -3,7 +3,8 @@
 One thread takes the answers that requests leave in a bounded queue. It appends their rows to a segment on
 disk, at most twice a second, and makes Parquet files of full segments (`ranker.impression_files`); in small
 batches, ids only, it puts what was served into the journal, where it is state like any other. A killed server
-loses at most the last second. What can't be logged is counted, and hurts no answer.
+loses at most the last second, or as much as came while the journal did not answer. What can't be logged is
+counted, and hurts no answer.
 """
 
 import queue

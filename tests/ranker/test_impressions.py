@@ -310,7 +310,7 @@ def test_what_was_recorded_a_second_before_a_kill_is_there(
     log = logged(folder, journal)
     kept = [int(name) for name in written(folder)]
     assert kept == [number for number in range(len(kept) // 2) for _ in range(2)]
-    assert len(safe) > 200
+    assert len(safe) > 50
     assert len(safe) <= len(kept) / 2 <= recorded
     assert [int(name) for name in before] == kept
     assert log.recovered == len(kept) or file_rows < len(kept)
