@@ -6,7 +6,6 @@ one before goes on serving.
 
 import threading
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -65,7 +64,7 @@ class Models:
             )
         return bundle.load(self.folder / version, features.NAMES, heads.NAMES)
 
-    def prepare(self, versions: Iterable[str]) -> None:
+    def prepare(self, *versions: str) -> None:
         """Load versions, to be at hand when the journal puts them into service. Raises BundleError."""
         self._prepared = {version: self.load(version) for version in versions}
         self._tried_s = float("-inf")  # one of them may have been refused before

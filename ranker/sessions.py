@@ -52,6 +52,8 @@ class Session:
     """Posts that say what one in the order says."""
     complete: bool = False
     """Nothing more will come after the last place."""
+    variant: tuple[str, str] | None = None
+    """The experiment and variant that its first page counted for, empty words for none; None before it."""
     used: float = 0.0
     lock: threading.Lock = field(default_factory=threading.Lock)
 

@@ -119,6 +119,7 @@ class Timelines:
         pipeline = pipeline_of(ask)
         viewer = self._query(ask)
         with session.lock:  # two calls with one cursor extend the order once
+            serving = _counted(session, serving)
             ranking, following = self._next(pipeline, viewer, session, place, serving.scorer, trace)
         page = Page(
             request_id,
@@ -332,6 +333,13 @@ class Timelines:
 def deadline_in(seconds: float | None) -> float:
     """A deadline by time.monotonic; the last tenth of the caller's seconds is for the way back."""
     return np.inf if seconds is None else time.monotonic() + 0.9 * seconds
+
+
+def _counted(session: Session, serving: Serving) -> Serving:
+    """What serves a session; it counts for no variant where the order began under another."""
+    variant = serving.experiment, serving.variant
+    session.variant = session.variant or variant
+    return serving if session.variant == variant else replace(serving, experiment="", variant="")
 
 
 def _named(ask: Ask) -> tuple[str, Ask]:

@@ -147,7 +147,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
 
     def _put(self, entry: entries.Entry, *versions: str) -> str:
         """Load what an entry puts into service, then journal it; its position. Raises BundleError."""
-        self._service.models.prepare(versions)
+        self._service.models.prepare(*versions)
         position, _ = self._service.writer.write(entry)
         return position
 

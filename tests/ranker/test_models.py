@@ -84,7 +84,7 @@ def test_a_version_is_loaded_once(models: Models) -> None:
 
 
 def test_prepared_bundles_are_the_ones_that_score(models: Models) -> None:
-    models.prepare(["first", "second"])
+    models.prepare("first", "second")
     shutil.rmtree(models.folder)
     assert served(models, state("prior", variants=("first", "second"))).keys() == {"of-first", "of-second"}
 
@@ -141,7 +141,7 @@ def test_a_refused_bundle_serves_once_it_is_mended_and_prepared(models: Models) 
     models.serving(asked, "ana")
     save(models.folder, "fourth")
     assert not models.serving(asked, "ana").wanted
-    models.prepare(["fourth"])
+    models.prepare("fourth")
     assert models.serving(asked, "ana").scorer.version == "fourth"
 
 
@@ -159,11 +159,11 @@ def test_a_refused_bundle_is_tried_again_after_a_while(
 def test_a_bundle_of_other_features_is_refused_by_their_names(models: Models) -> None:
     save(models.folder, "other", ("moon_phase", *features.NAMES[1:]))
     with pytest.raises(BundleError, match="moon_phase"):
-        models.prepare(["other"])
+        models.prepare("other")
     assert models.serving(State(4), "ana").scorer.version == "prior"
 
 
 @pytest.mark.parametrize("version", ["../first", "/etc", ".", ""])
 def test_a_version_is_a_name_in_the_models_folder(models: Models, version: str) -> None:
     with pytest.raises(BundleError, match="no bundle"):
-        models.prepare([version])
+        models.prepare(version)

@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from feedrank.v1 import types_pb2
+from feedrank.v1.admin_pb2 import ExperimentVariant
 
 from ranker import entries, features
 from ranker.exploration import ExplorationSettings
@@ -134,6 +135,21 @@ def test_an_answer_is_logged_as_it_was_served(timelines: Timelines) -> None:
     viewer = timelines._query(ASK)
     expected = features.compute(viewer, page.ranking.scored.posts)
     assert answer.features.tobytes() == expected.tobytes()
+
+
+def test_a_session_that_began_before_an_experiment_counts_for_no_variant(tmp_path: Path) -> None:
+    town = Town()
+    town.posts(*(f"p{i}" for i in range(9)))
+    timelines = of(town, tmp_path)
+    first = timelines.page(replace(ASK, size=2), "", Trace())
+    halves = [ExperimentVariant(name=n, model_version="prior", share_basis_points=5_000) for n in ("a", "b")]
+    town.fold(entries.of_experiment("halves", halves, NOW))
+    second = timelines.page(replace(ASK, size=2), first.cursor, Trace())
+    assert (second.serving.experiment, second.serving.variant) == ("", "")
+    anew = timelines.page(replace(ASK, size=2), "", Trace())
+    assert (anew.serving.experiment, anew.serving.variant in ("a", "b")) == ("halves", True)
+    third = timelines.page(replace(ASK, size=2), anew.cursor, Trace())
+    assert third.serving.variant == anew.serving.variant
 
 
 def test_a_missing_model_is_told_and_the_timeline_comes(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import feedrank
 import lightgbm
@@ -14,6 +15,7 @@ import pytest
 
 from ranker import features
 from ranker.bundle import FOREST, MANIFEST, Facts, HeadFacts
+from ranker.impression_files import read_log
 from tests.conftest import DIMENSION, Launch, Network
 from tests.live import Server, within
 from training.bundles import forest_from_boosters, save_bundle
@@ -220,6 +222,22 @@ def test_an_experiment_gives_each_viewer_the_model_of_one_variant(server: Server
     assert sum(float(line.split()[-1]) for line in counted) == 80
     server.client.stop_experiment("first")
     assert server.client.timeline("v1", include_seen=True).experiment_variant == ""
+
+
+def test_a_shadow_model_scores_for_the_log_alone(server: Server) -> None:
+    train(server.data / "models", "one")
+    server.client.set_shadow_model("one")
+    page = server.client.timeline("ana", include_seen=True)
+    assert (page.model_version, page.experiment_variant) == ("prior", "")
+    (row, *_) = within(10, lambda: logged(server, page.request_id))
+    assert (row["model_version"], row["shadow_version"]) == ("prior", "one")
+    assert row["shadow_probabilities"] != row["probabilities"]
+
+
+def logged(server: Server, request_id: str) -> list[dict[str, Any]]:
+    """What the impressions log holds of an answer."""
+    rows = [row for table in read_log(server.data / "impressions") for row in table.to_pylist()]
+    return [row for row in rows if row["request_id"] == request_id]
 
 
 def test_one_experiment_runs_at_a_time(server: Server) -> None:
