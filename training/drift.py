@@ -1,18 +1,26 @@
 """Drift: do the predictions that are served still hold? Told from the impressions log alone.
 
-What was served carries the probabilities it was served with. For each day and head the calibration gap, the
-mean of (what happened - what was predicted), says whether the predictions hold. It is not 0 even while all
-is well: a feed shows what its model thinks best, and so shows its overestimates (the winner's curse). So a
-day is not compared with 0 but with the days before it, as a new study is with earlier ones:
+What was served carries the probabilities it was served with. For each day and head the calibration slope
+says whether the predictions hold (Cox, "Two further applications of a model for binary regression",
+Biometrika 1958): 1 where they are neither bold nor timid, 0 or less where they tell nothing of what happens.
+It is taken within viewers, so that it asks whether the right posts are thought best, not whether people are
+more or less active today; and by one Newton step from 1, so that far from 1 it is a rough number.
 
-- A day's gap has an error by viewers: the rows of one viewer are not independent, so viewers, not rows, are
+The slope is not 1 even while all is well: a feed shows what its model thinks best, and so shows its
+overestimates (the winner's curse). So a day is not compared with 1 but with the days before it, as a new
+study is with earlier ones:
+
+- A day's slope has an error by viewers: the rows of one viewer are not independent, so viewers, not rows, are
   the units (a ratio of sums: Cochran, Sampling Techniques, 1977).
 - Days differ by more than that, for each night brings a new model. The spread between the reference days
   beyond their own errors is estimated from them (DerSimonian and Laird, Controlled Clinical Trials 1986).
 - The day is out of line when it lies outside the prediction interval of the reference days (Higgins, Thompson
-  and Spiegelhalter, JRSS A 2009), Student's t with k - 1 degrees of freedom for k days.
+  and Spiegelhalter, JRSS A 2009): Student's t, with the degrees of freedom of the part between days, which a
+  few days tell of, and of the part within them, which many viewers tell of (Satterthwaite, Biometrics 1946).
 
-A false alarm should come on one day in `1 / false_alarms`, over all heads together (Bonferroni).
+A false alarm should come on one day in `1 / false_alarms`, over all heads together (Bonferroni). Measured
+on 20,000 simulated days for 0.001 and seven reference days: 0.0003 to 0.0009 where days differ by up to half
+their own error, 0.004 where they differ by as much as it.
 """
 
 from collections.abc import Sequence
@@ -48,10 +56,11 @@ class HeadDay(NamedTuple):
     """Mean of the served probabilities."""
     observed: float
     """Share of impressions that the action followed."""
-    gap: float
-    """observed - predicted."""
+    slope: float
+    """Of what happened against what was predicted, on the logit scale; 1 where predictions hold."""
     error: float
-    """Standard error of the gap, by viewers."""
+    """Standard error of the slope, by viewers."""
+    viewers: int
     log_loss: float
     expected_log_loss: float
     """What the log loss would be, were the predictions true."""
@@ -62,11 +71,10 @@ class Day(NamedTuple):
 
     begin_ms: int
     rows: int
-    viewers: int
     heads: dict[str, HeadDay]
     """Those that were served with a probability, of which enough was predicted."""
     t: dict[str, float]
-    """By head: how far the gap lies from those of the reference days, in standard errors."""
+    """By head: how far the slope lies from those of the reference days, in standard errors."""
     p: float
     """Chance of something so far out of line, in any head, without drift; NaN: not judged."""
 
@@ -124,21 +132,28 @@ def _day(begin_ms: int, rows: Examples, names: Sequence[str], settings: DriftSet
         chance = np.clip(rows.probabilities[:, column].astype(np.float64), 0, 1)
         if weight @ chance >= settings.least_positives:
             heads[name] = _head(chance, rows.labels[:, column].astype(np.float64), weight, rows.viewer)
-    return Day(begin_ms, len(rows), len(np.unique(rows.viewer)), heads, {}, float("nan"))
+    return Day(begin_ms, len(rows), heads, {}, float("nan"))
 
 
 def _head(chance: Floats, label: Floats, weight: Floats, viewer: NDArray[np.int32]) -> HeadDay:
     total = weight.sum()
-    gap = weight @ (label - chance) / total
     _, group = np.unique(viewer, return_inverse=True)
-    by_viewer = np.bincount(group, weight * (label - chance - gap))
     inside = np.clip(chance, 1e-7, 1 - 1e-7)
     surprise = -np.stack([np.log1p(-inside), np.log(inside)])
+    logit = surprise[0] - surprise[1]
+    information = weight * inside * (1 - inside)
+    usual = np.bincount(group, information * logit) / np.bincount(group, information)
+    beside = logit - usual[group]
+    score = np.bincount(group, weight * (label - inside) * beside)
+    known = np.bincount(group, information * beside**2)
+    step = score.sum() / known.sum()
+    apart = score - step * known
     return HeadDay(
         predicted=float(weight @ chance / total),
         observed=float(weight @ label / total),
-        gap=float(gap),
-        error=float(np.sqrt(by_viewer @ by_viewer * len(by_viewer) / max(len(by_viewer) - 1, 1)) / total),
+        slope=float(1 + step),
+        error=float(np.sqrt(apart @ apart * len(apart) / max(len(apart) - 1, 1)) / known.sum()),
+        viewers=len(apart),
         log_loss=float(weight @ np.where(label > 0, surprise[1], surprise[0]) / total),
         expected_log_loss=float(weight @ (chance * surprise[1] + (1 - chance) * surprise[0]) / total),
     )
@@ -150,25 +165,29 @@ def _judged(day: Day, before: list[Day], settings: DriftSettings) -> Day:
     for name, now in day.heads.items():
         reference = [one.heads[name] for one in before if name in one.heads]
         if len(reference) >= settings.least_days and now.error > 0:
-            t[name] = out_of_line(now, reference)
-            p.append(2 * float(stats.t.sf(abs(t[name]), len(reference) - 1)))
+            t[name], freedom = out_of_line(now, reference)
+            p.append(2 * float(stats.t.sf(abs(t[name]), freedom)))
     return day._replace(t=t, p=min(1.0, len(p) * min(p)) if p else float("nan"))
 
 
-def out_of_line(day: HeadDay, reference: list[HeadDay]) -> float:
-    """How far a day's gap lies from those of reference days, in standard errors of its prediction."""
-    gap = np.array([one.gap for one in reference])
+def out_of_line(day: HeadDay, reference: list[HeadDay]) -> tuple[float, float]:
+    """How far a day's slope lies from those of reference days: Student's t, and its degrees of freedom."""
+    slope = np.array([one.slope for one in reference])
     variance = np.maximum([one.error**2 for one in reference], 1e-18)
-    between = between_days(gap, variance)
+    between = between_days(slope, variance)
     weight = 1 / (variance + between)
-    mean = weight @ gap / weight.sum()
-    return float((day.gap - mean) / np.sqrt(day.error**2 + between + 1 / weight.sum()))
+    mean = weight @ slope / weight.sum()
+    total = day.error**2 + between + 1 / weight.sum()
+    spread = between * (1 + 1 / len(slope))
+    inside = max(total - spread, 0.0)
+    freedom = total**2 / (spread**2 / (len(slope) - 1) + inside**2 / max(day.viewers - 1, 1))
+    return float((day.slope - mean) / np.sqrt(total)), float(freedom)
 
 
-def between_days(gap: Floats, variance: Floats) -> float:
+def between_days(value: Floats, variance: Floats) -> float:
     """The variance between days beyond their own: DerSimonian and Laird's moment estimate, 0 at least."""
     weight = 1 / variance
-    mean = weight @ gap / weight.sum()
-    q = weight @ (gap - mean) ** 2
+    mean = weight @ value / weight.sum()
+    q = weight @ (value - mean) ** 2
     scale = weight.sum() - (weight @ weight) / weight.sum()
-    return float(max(0.0, (q - (len(gap) - 1)) / scale))
+    return float(max(0.0, (q - (len(value) - 1)) / scale))

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from feedrank.v1.types_pb2 import (
     EVENT_KIND_DWELL,
+    EVENT_KIND_FOLLOW,
     EVENT_KIND_IMPRESSION,
     EVENT_KIND_LIKE,
     PROVENANCE_AI_GENERATED,
@@ -18,6 +19,7 @@ from sklearn.metrics import roc_auc_score
 from ranker.checks import problem_of
 from ranker.errors import InvalidArgument
 from training.playground import World
+from training.playground.audience import Audience, TasteChange
 from training.playground.graph import FOLLOWS
 from training.playground.words import LANGUAGES, TOPICS
 from training.rows import Row, timed
@@ -195,3 +197,27 @@ def test_dwells_are_within_the_contract(events):
 def test_a_world_too_small_is_refused_by_name():
     with pytest.raises(InvalidArgument, match="authors must be at least 3"):
         World(authors=1)
+
+
+def test_a_follow_on_a_page_holds_from_then_on():
+    audience, rng = Audience(SMALL), np.random.default_rng(2)
+    before = audience.stands.copy()
+    done = [e for v in range(80) for e in audience.act(v, range(v, v + 60), SMALL.end_ms, "r", rng)]
+    follows = [e for e in done if e.kind == EVENT_KIND_FOLLOW]
+    assert follows
+    assert ((audience.stands == FOLLOWS) & (before != FOLLOWS)).sum() == len(
+        {(e.viewer_id, SMALL.post(e.post_id).author_id) for e in follows}
+    )
+
+
+def test_what_was_on_the_screen_is_passed_over_the_second_time():
+    audience, rng = Audience(SMALL), np.random.default_rng(2)
+    twice = [audience.act(3, range(20), SMALL.end_ms, "r", rng) for _ in range(2)]
+    assert {e.kind for e in twice[1] if e.position < twice[0][-1].position} == {EVENT_KIND_IMPRESSION}
+
+
+def test_tastes_change_at_their_moment_for_their_share_of_the_viewers():
+    audience = Audience(SMALL, TasteChange(SMALL.end_ms, 0.5))
+    same = (audience.people(SMALL.end_ms).taste == SMALL.people.taste).all(axis=1)
+    assert audience.people(SMALL.end_ms - 1) is SMALL.people
+    assert 0.3 < same.mean() < 0.7

@@ -126,7 +126,7 @@ def _between(found: "Interval") -> str:
 
 
 def _print_days(report: "Report") -> None:
-    table = Table("day", "head", "impressions", "predicted", "observed", "gap ± error", "log loss", "t")
+    table = Table("day", "head", "impressions", "predicted", "observed", "slope ± error", "log loss", "t")
     for day in report.days:
         for name in day.heads:
             table.add_row(*_cells(day, name))
@@ -147,7 +147,7 @@ def _cells(day: "Day", name: str) -> list[str]:
         f"{day.rows:,}",
         f"{head.predicted:.4f}",
         f"{head.observed:.4f}",
-        f"{head.gap:+.4f} ± {head.error:.4f}",
+        f"{head.slope:.2f} ± {head.error:.2f}",
         f"{head.log_loss:.4f} (expected {head.expected_log_loss:.4f})",
         f"{day.t[name]:+.1f}" if name in day.t else "not judged",
     ]
