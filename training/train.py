@@ -75,7 +75,7 @@ class Knobs(BaseModel, frozen=True, extra="forbid"):
     features_a_tree: float = Field(0.6, gt=0, le=1, description="Share of the features a tree may use.")
     examples_a_tree: float = Field(0.8, gt=0, le=1, description="Share of the examples a tree learns from.")
     most_examples_a_tree: int = Field(
-        200_000, ge=1_000, description="And that many at most, drawn anew for each tree."
+        100_000, ge=1_000, description="And that many at most, drawn anew for each tree."
     )
     leaf_penalty: float = Field(1.0, ge=0, description="L2 penalty of a leaf's value.")
     patience: int = Field(30, ge=1, description="Trees without progress on the watched part before the end.")
