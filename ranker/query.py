@@ -13,12 +13,15 @@ from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
 from embeddings import interests
+from ranker.events import STRENGTH_OF
 from ranker.exploration import ExplorationSettings
 from ranker.state import NONE, State, affinity, counters, rings
 from ranker.state.columns import Slots
 from ranker.text import fold, primary_language
 
 _FEW_SLOTS = np.zeros(0, np.int32)
+_HISTORY = 128
+"""Posts met, at most, that the features look back on."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +69,10 @@ class Query:
     """Posts engaged with, newest first."""
     disliked: Slots
     """Posts the viewer wants less of, newest first."""
+    history: Slots
+    """The last posts that were on the screen, oldest first."""
+    reactions: NDArray[np.float32]
+    """To each post of `history`: 1 for, -1 against, 0 for none that is remembered."""
     interests: NDArray[np.float32]
     """Unit rows, strongest first, (k, D)."""
     interest_weights: NDArray[np.float32]
@@ -108,6 +115,7 @@ def build(state: State, ask: Ask) -> Query:
     vectors, weights = interests.read(
         users.interest, users.interest_weight, users.interest_ms, viewer, ask.now_ms
     )
+    history = rings.newest(users.seen, users.seen_count, viewer, _HISTORY)[::-1]
     return Query(
         ask=ask,
         viewer=viewer,
@@ -121,6 +129,8 @@ def build(state: State, ask: Ask) -> Query:
         served=_FEW_SLOTS if ask.include_seen else _sorted(users.served[viewer]),
         liked=liked,
         disliked=rings.newest(users.disliked, users.disliked_count, viewer),
+        history=history,
+        reactions=_reactions(state, viewer, history),
         interests=vectors,
         interest_weights=weights,
         authors=affinity.read(users.author_key, users.author_sum, users.author_ms, viewer, ask.now_ms),
@@ -138,6 +148,16 @@ def build(state: State, ask: Ask) -> Query:
         topics_more=_topics(state, chosen.topics_more),
         topics_less=_topics(state, chosen.topics_less),
     )
+
+
+def _reactions(state: State, viewer: int, posts: Slots) -> NDArray[np.float32]:
+    """The sign of what the viewer's remembered events say of posts: float32 (n,)."""
+    users = state.users
+    post, strength = users.event_post[viewer], STRENGTH_OF[users.event_kind[viewer]]
+    spoke = np.flatnonzero((post != NONE) & (strength != 0))
+    said = np.where(posts[:, None] == post[spoke], strength[spoke], np.float32(0))
+    signs: NDArray[np.float32] = np.sign(said.sum(axis=1))
+    return signs
 
 
 def _given(state: State, viewer: int, now_ms: int) -> NDArray[np.float32]:

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates
-from ranker.features import affinity, agreement, author, popularity, post, social, taste, viewer
+from ranker.features import affinity, agreement, author, leaning, popularity, post, social, taste, viewer
 from ranker.query import Query
 
 GROUPS = (
@@ -19,6 +19,7 @@ GROUPS = (
     taste.GROUP,
     social.GROUP,
     agreement.GROUP,
+    leaning.GROUP,
 )
 
 FEATURES = tuple(feature for group in GROUPS for feature in group.features)

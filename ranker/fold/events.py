@@ -116,7 +116,9 @@ def _remember(state: State, batch: _Batch) -> None:
     rings.change(users.seen, users.seen_count, batch.viewer, batch.post, only(screen))
     rings.change(users.liked, users.liked_count, batch.viewer, batch.post, only(good))
     rings.change(users.disliked, users.disliked_count, batch.viewer, batch.post, only(bad))
+    engagers = posts.engager_count[batch.post]
     rings.change(posts.engagers, posts.engager_count, batch.post, batch.viewer, only(good & others))
+    _receive(state, batch.post, only(screen & others), engagers)
     rings.change(posts.opposers, posts.opposer_count, batch.post, batch.viewer, only(bad & others))
     authors = np.where(others, batch.author, NONE).astype(np.int32)
     affinity.add(
@@ -129,6 +131,20 @@ def _remember(state: State, batch: _Batch) -> None:
         users.topic_key, users.topic_sum, users.topic_ms, batch.viewer[row], topics[row, at],
         batch.strength[row], batch.amount[row], batch.time_ms[row], affinity.HALF_LIFE_MS,
     )  # fmt: skip
+
+
+def _receive(state: State, post: Slots, shown: Floats, engagers: Int64s) -> None:
+    """Count in the places what was on a screen, and who came to `engagers`, the posts' counts before."""
+    came = np.zeros(len(post), np.int64)
+    once = np.unique(post, return_index=True)[1]
+    came[once] = state.posts.engager_count[post[once]] - engagers[once]
+    for places, column in (
+        (state.communities, state.posts.community),
+        (state.languages, state.posts.language),
+    ):
+        there = (post != NONE) & (column[post] != NONE)
+        np.add.at(places.shown, column[post[there]], shown[there].astype(np.int64))
+        np.add.at(places.engaged, column[post[there]], came[there])
 
 
 def _teach(state: State, batch: _Batch) -> None:

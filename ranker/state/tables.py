@@ -134,3 +134,7 @@ class Places(Table):
     hot: Slots = column(np.int32, 2048, of="post")
     """Ring: posts that somebody engaged with."""
     hot_count: Int64s = column(np.int64)
+    shown: Int64s = column(np.int64)
+    """How often posts of this place were on a screen, ever."""
+    engaged: Int64s = column(np.int64)
+    """How many people engaged with its posts in a good way, each once a post, ever."""

@@ -1,8 +1,9 @@
 """RankLens (github metarank/ranklens): people marked the films they like in lists of 24.
 
 The file is Metarank's event format: an object a line, `event` being "item" (a film), "ranking" (a list
-that was shown) or "interaction" (a film that was marked). Films become posts of their directors, a list
-becomes impressions, a mark a click. The times give the order and nothing else: all lie within minutes.
+that was shown) or "interaction" (a film that was marked). Films become posts of their directors with genres,
+actors and tags as topics, a list becomes impressions, a mark a click. The times give the order and nothing
+else: all lie within minutes.
 """
 
 import json
@@ -59,7 +60,7 @@ def _file(path: Path) -> Path:
 def _post(record: dict[str, Any]) -> t.Post:
     film = {field["name"]: field["value"] for field in record["fields"]}
     text = "\n".join(part for part in (film.get("title", ""), film.get("description", "")) if part)
-    topics = dict.fromkeys(film.get("genres", []) + film.get("tags", []))
+    topics = dict.fromkeys(film.get("genres", []) + film.get("actors", []) + film.get("tags", []))
     return t.Post(
         id=record["item"],
         author_id=f"director:{film.get('director') or 'unknown'}",
