@@ -26,6 +26,9 @@ from training.examples import About, Examples, ExampleSet, Posts
 
 _PART_ROWS = 250_000
 _GROUP_ROWS = 50_000
+_GROUP_POSTS = 5_000
+"""Arrow takes some 20 bytes for each number of a vector while it reads."""
+
 _MATRICES = {
     "features": [f"feature.{name}" for name in features.NAMES],
     "probabilities": [f"probability.{name}" for name in heads.NAMES],
@@ -227,8 +230,8 @@ def _fill(columns: dict[str, NDArray[Any]], rows: slice, table: pa.Table) -> Non
 
 def _post_tables(posts: Posts) -> Iterator[pa.Table]:
     names = np.array([*posts.languages, None], np.object_)
-    for start in range(0, max(len(posts), 1), _GROUP_ROWS):
-        rows = posts[np.arange(start, min(start + _GROUP_ROWS, len(posts)))]
+    for start in range(0, max(len(posts), 1), _GROUP_POSTS):
+        rows = posts[start : start + _GROUP_POSTS]
         columns = {
             "id": pa.array(rows.ids, pa.string()),
             "author": pa.array(rows.author, mask=rows.author < 0),

@@ -24,7 +24,7 @@ from ranker.journal import Journal
 from ranker.state import State
 from ranker.valkey import EmbeddedValkey
 from training import importers
-from training.examples import Choices, Examples, ExampleSet
+from training.examples import Choices, ExampleSet
 from training.join import join
 from training.replay import Record, Replay
 from training.rows import Row, timed
@@ -90,22 +90,6 @@ def _counted(records: Iterable[Record], doing: str, tell: Callable[[str], None])
         if number % 1_000 == 0:
             tell(f"{doing}: {number:,} entries")
         yield record
-
-
-def examples_of_data_folder(data: Path, journal_url: str = "") -> Examples:
-    """The examples of a server's data folder alone."""
-    return example_set(data=data, journal_url=journal_url).examples
-
-
-def examples_of_data_set(path: Path) -> Examples:
-    """The examples of a data set alone."""
-    return example_set(source=path).examples
-
-
-def entries_of(data: Path, journal_url: str = "") -> Iterator[Record]:
-    """All entries of a server's data folder, whether the server runs or not."""
-    with _journal(data, journal_url) as journal:
-        yield from _records(Archive(data / "archive"), journal)
 
 
 def of_rows(rows: Iterable[Row]) -> Iterator[Record]:

@@ -72,6 +72,7 @@ def test_what_is_written_is_read_again(tmp_path: Path, rows: int, posts: int) ->
 def test_parts_and_row_groups_are_joined_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(example_files, "_PART_ROWS", 50)
     monkeypatch.setattr(example_files, "_GROUP_ROWS", 7)
+    monkeypatch.setattr(example_files, "_GROUP_POSTS", 7)
     written = some()
     manifest = example_files.write(tmp_path / "out", written)
     assert [part.rows for part in manifest.parts] == [50, 50, 20]

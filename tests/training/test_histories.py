@@ -10,12 +10,12 @@ from feedrank.v1.controls_pb2 import SetPreferencesRequest
 from feedrank.v1.ingest_pb2 import DeletePostsRequest
 
 from ranker.archive import Archive
-from ranker.errors import NotFound
+from ranker.errors import InvalidArgument, NotFound
 from ranker.heads import NAMES
 from ranker.journal import Journal
 from ranker.state import State
 from ranker.valkey import EmbeddedValkey
-from training.histories import examples_of_data_folder, of_rows
+from training.histories import example_set, of_rows
 from training.replay import Replay
 from training.rows import Row
 
@@ -77,15 +77,23 @@ def test_a_data_folder_gives_the_examples_of_its_history(
         journal.trim(records[archived - 1][0])
     if not runs:
         valkey.stop()
-    examples = examples_of_data_folder(tmp_path)
+    found = example_set(data=tmp_path)
     assert journal.ping() is runs
     journal.close()
     direct = Replay(State(3))
     direct.run(of_rows(some_rows()))
+    examples = found.examples
+    assert found.about.made_by == "replay"
     assert np.array_equal(examples.features, direct.examples().features, equal_nan=True)
     assert examples.labels[:, NAMES.index("like")].tolist() == [1]
 
 
 def test_a_folder_that_is_none_of_a_server_is_refused(tmp_path: Path) -> None:
     with pytest.raises(NotFound, match="holds no journal"):
-        examples_of_data_folder(tmp_path)
+        example_set(data=tmp_path)
+
+
+def test_either_a_server_s_folder_or_a_data_set_is_named(tmp_path: Path) -> None:
+    for both_or_none in ({}, {"data": tmp_path, "source": tmp_path}):
+        with pytest.raises(InvalidArgument, match="either"):
+            example_set(**both_or_none)
