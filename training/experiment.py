@@ -57,7 +57,7 @@ class Difference(Rate):
     """A variant's rate minus the first variant's."""
 
     p: float
-    """Chance of a difference this large, where there is none."""
+    """Chance of a difference this large, where there is none; NaN where nobody did it, or too few viewers."""
     p_holm: float
     """The same, for the largest of all the differences of the read-out."""
     verdict: Verdict
@@ -195,11 +195,17 @@ def read_out(
     return Readout(
         experiment=experiment,
         readings=tuple(readings),
-        comparisons=sum(len(one.per_post_difference) + len(one.per_viewer_difference) for one in readings),
+        comparisons=sum(map(_comparisons, readings)),
         in_several_variants=crossed,
         sample_ratio_p=p,
         sample_ratio_mismatch=p < MISMATCH,
     )
+
+
+def _comparisons(reading: Reading) -> int:
+    """How many of a reading's differences were tested."""
+    differences = (*reading.per_post_difference.values(), *reading.per_viewer_difference.values())
+    return sum(not np.isnan(one.p) for one in differences)
 
 
 def _numbers(examples: ExampleSet, experiment: str, variants: list[str]) -> list[int]:
@@ -290,7 +296,7 @@ def _difference(one: Ratios, first: Ratios) -> tuple[Floats, Floats, Floats]:
         error = np.sqrt(parts.sum(axis=0))
         p = 2 * stats.t.sf(np.abs(value) / error, degrees)
     margin = np.where(error > 0, error * stats.t.ppf((1 + CONFIDENCE) / 2, degrees), error)
-    return value, margin, np.where(np.isnan(p), 1.0, p)
+    return value, margin, p
 
 
 def _judged(value: float, margin: float, p: float, p_holm: float) -> Difference:
@@ -308,11 +314,13 @@ def _judged(value: float, margin: float, p: float, p_holm: float) -> Difference:
 def holm(p: Floats) -> Floats:
     """P-values as Holm corrects them: the chance of one false alarm among all stays below the level.
 
-    >>> holm(np.array([0.01, 0.04, 0.03])).tolist()
-    [0.03, 0.06, 0.06]
+    NaN is no comparison, and stays.
+
+    >>> holm(np.array([0.01, 0.04, np.nan, 0.03])).tolist()
+    [0.03, 0.06, nan, 0.06]
     """
-    order = np.argsort(p)
-    steps = p[order] * np.arange(len(p), 0, -1)
-    corrected = np.empty_like(p)
+    order = np.argsort(p)[: np.count_nonzero(~np.isnan(p))]
+    steps = p[order] * np.arange(len(order), 0, -1)
+    corrected = np.full_like(p, np.nan)
     corrected[order] = np.minimum(np.maximum.accumulate(steps), 1)
     return corrected
