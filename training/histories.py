@@ -62,8 +62,6 @@ def example_set(
 def _of_data_folder(
     data: Path, journal_url: str, choices: Choices, tell: Callable[[str], None]
 ) -> ExampleSet:
-    if not (data / "journal").is_dir() and not journal_url:
-        raise NotFound(f"{data} holds no journal: name the data folder of a server, or its journal")
     log = data / "impressions"
     with _journal(data, journal_url) as journal:
         archive = Archive(data / "archive")
@@ -90,6 +88,12 @@ def _counted(records: Iterable[Record], doing: str, tell: Callable[[str], None])
         if number % 1_000 == 0:
             tell(f"{doing}: {number:,} entries")
         yield record
+
+
+def entries_of(data: Path, journal_url: str = "") -> Iterator[Record]:
+    """All entries of a server's data folder, whether the server runs or not; raises as `example_set` does."""
+    with _journal(data, journal_url) as journal:
+        yield from _records(Archive(data / "archive"), journal)
 
 
 def of_rows(rows: Iterable[Row]) -> Iterator[Record]:
@@ -126,6 +130,8 @@ def dimension_of(rows: Iterable[Row]) -> int:
 @contextmanager
 def _journal(data: Path, url: str) -> Iterator[Journal]:
     """The journal of a data folder. A Valkey that runs there is left running, else one runs meanwhile."""
+    if not (data / "journal").is_dir() and not url:
+        raise NotFound(f"{data} holds no journal: name the data folder of a server, or its journal")
     with ExitStack() as opening:
         valkey = EmbeddedValkey(data / "journal")
         journal = Journal.connect(url) if url else Journal.at_socket(valkey.socket)
