@@ -12,6 +12,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from ranker import features
 from training.train import HeadModel, Trained
@@ -59,11 +60,10 @@ def learning_curves(trained: Trained) -> Figure:
             for part, colour in (("learned", _GREY), ("watched", _BLUE)):
                 losses = head.curves[part]
                 axes.plot(range(1, len(losses) + 1), losses, color=colour, label=f"{part} rows")
-            axes.axvline(
-                head.facts.trees, color=_ORANGE, lw=1, ls="--", label=f"{head.facts.trees} trees kept"
-            )
-            axes.set(title=name, xlabel="trees", ylabel="log loss")
-            axes.legend(loc="upper right")
+            axes.axvline(head.facts.trees, color=_ORANGE, lw=1, ls="--", label="trees kept")
+            axes.set(title=f"{name}: {head.facts.trees} trees", xlabel="trees", ylabel="log loss")
+            axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
+        figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     return figure
 
 
@@ -110,8 +110,10 @@ def reliability(head: HeadModel) -> tuple[Any, Any, Any]:
     """Mean probability, rate and number of rows in bins of equal size of the tested rows."""
     order = np.argsort(head.probability, kind="stable")
     bins = [part for part in np.array_split(order, _BINS) if len(part)]
-    said = np.array([head.probability[part].mean() for part in bins])
-    was = np.array([head.labels[part].mean() for part in bins])
+    said, was = (
+        np.array([np.average(values[part], weights=head.weight[part]) for part in bins])
+        for values in (head.probability, head.labels)
+    )
     return said, was, np.array([len(part) for part in bins])
 
 

@@ -109,7 +109,9 @@ class HeadModel(NamedTuple):
     labels: NDArray[np.uint8]
     """Of the test ..."""
     probability: Floats
-    """... with what the first forest says."""
+    """... with what the first forest says ..."""
+    weight: Floats
+    """... and how many rows each stands for."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -428,7 +430,9 @@ def _fit_head(bench: Bench, head: str, knobs: Knobs) -> tuple[_Part, HeadModel]:
     spread = (
         {name: float(np.std([one[name] for one in figures], ddof=1)) for name in figures[0]} if each else {}
     )
-    model = HeadModel(facts, metrics(tested, probability, weight), spread, found.curves, tested, probability)
+    model = HeadModel(
+        facts, metrics(tested, probability, weight), spread, found.curves, tested, probability, weight
+    )
     return _Part(boosters, facts.trees, watched, probability), model
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from training.commands.shared import Json, console, existing, progress
 
@@ -138,19 +138,13 @@ def _print_training(path: Path, trained: "Trained", knobs: "Knobs", as_json: boo
         typer.echo(json.dumps(_document(path, trained, knobs), indent=2))
         return
     learned, watched, tested = trained.sizes
-    columns = (
-        "head",
-        "positives",
-        "trees",
-        "calibration",
-        "AUC",
-        "log loss",
-        "of base rate",
-        "calibration error",
-    )
+    columns = ("positives", "trees", "curve", "AUC", "log loss", "base rate's", "calibration")
     earlier = f"{learned:,} were learned from, {watched:,} watched"
-    caption = f"Figures of {tested:,} examples, the last in time; {earlier}. The bundle learned from all."
-    table = Table(*columns, title=str(path), caption=caption)
+    caption = (
+        f"Figures of {tested:,} examples, the last in time; {earlier}. base rate's: the log loss of knowing "
+        f"the rate alone; calibration: its error. The bundle learned from all."
+    )
+    table = Table(Column("head", no_wrap=True), *columns, title=str(path), caption=caption)
     for name, head in trained.heads.items():
         counts = f"{head.facts.positives:,}", f"{head.facts.trees:,}", head.facts.calibration.kind
         figures = ("auc", "log_loss", "base_log_loss", "calibration_error")
