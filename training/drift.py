@@ -112,7 +112,7 @@ def watch(found: ExampleSet, settings: DriftSettings | None = None) -> Report:
 
 
 def _days(found: ExampleSet, settings: DriftSettings) -> list[Day]:
-    served = found.examples[np.isfinite(found.examples.probabilities).any(axis=1)]
+    served = found.examples[np.flatnonzero(np.isfinite(found.examples.probabilities).any(axis=1))]
     if not len(served):
         return []
     end = int(served.time_ms.max()) + 1
@@ -166,7 +166,7 @@ def _judged(day: Day, before: list[Day], settings: DriftSettings) -> Day:
         reference = [one.heads[name] for one in before if name in one.heads]
         if len(reference) >= settings.least_days and now.error > 0:
             t[name], freedom = out_of_line(now, reference)
-            p.append(2 * float(stats.t.sf(abs(t[name]), freedom)))
+            p.append(float(stats.t.cdf(t[name], freedom)))  # a slope that rises is no harm
     return day._replace(t=t, p=min(1.0, len(p) * min(p)) if p else float("nan"))
 
 

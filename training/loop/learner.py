@@ -17,7 +17,7 @@ from training.drift import Report, watch
 from training.examples import Choices, ExampleSet
 from training.histories import example_set
 from training.playground.posts import DAY_MS
-from training.train import QUICK, Knobs, train
+from training.train import Knobs, train
 
 log = structlog.get_logger()
 
@@ -25,11 +25,11 @@ log = structlog.get_logger()
 class LearningSettings(BaseModel, frozen=True, extra="forbid"):
     """How the nights go."""
 
-    window_days: float = Field(7, gt=0, description="Days of impressions that a model learns from.")
+    window_days: float = Field(14, gt=0, description="Days of impressions that a model learns from.")
     after_drift_days: float = Field(
-        2, gt=0, description="The same after drift was noticed, growing again by a day a day."
+        5, gt=0, description="The same after drift was noticed, growing again by a day a day."
     )
-    knobs: Knobs = QUICK.model_copy(update={"threads": 1})
+    knobs: Knobs = Knobs(trees=60, leaves=15, learning_rate=0.12, patience=8, position="ignored", threads=1)
 
 
 @dataclass(frozen=True)
