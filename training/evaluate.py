@@ -19,6 +19,7 @@ from pydantic import BaseModel, Field
 
 from ranker import heads
 from ranker.heads import Prediction
+from training import train
 from training.baselines import BASELINES, VALUE, Unknown, column
 from training.examples import Examples, ExampleSet
 from training.metrics import (
@@ -138,12 +139,23 @@ class Evaluation:
         return [*sheets, Sheet("beyond accuracy", ("", *columns), rows, (*missing, *self.notes))]
 
 
+def trained_before(data: ExampleSet, knobs: Knobs, tell: Callable[[str], None] = lambda _: None) -> Scores:
+    """A model that has learned from all that comes before the test."""
+    earlier = parts_by_time(data.examples, knobs.tested)[0]
+    return train.fit(data.examples[earlier], train.Knobs(), tell, data.about.heads)
+
+
 def evaluate(
-    data: ExampleSet, model: Scores, knobs: Knobs | None = None, tell: Callable[[str], None] = lambda _: None
+    data: ExampleSet,
+    model: Scores,
+    knobs: Knobs | None = None,
+    tell: Callable[[str], None] = lambda _: None,
+    learned_until_ms: int = 0,
 ) -> Evaluation:
     """Judge a model on the last part of the examples, which it must not have learned from.
 
-    `tell` hears what is done next.
+    `tell` hears what is done next. `learned_until_ms`: the end of what the model learned from; where that is
+    after the test's begin, the evaluation says so.
     """
     knobs = knobs or Knobs()
     earlier, late = parts_by_time(data.examples, knobs.tested)
@@ -161,7 +173,19 @@ def evaluate(
         beyond=test.beyond(),
         cohorts=cohorts,
         not_computed={**too_few, **small, **test.missing},
+        notes=(*_seen(test, learned_until_ms), CAPTION),
     )
+
+
+def _seen(test: "Test", until_ms: int) -> tuple[str, ...]:
+    share = float(np.mean(test.rows.time_ms < until_ms))
+    if not share:
+        return ()
+    said = (
+        f"THE MODEL MAY HAVE LEARNED FROM THE TEST: {share:.0%} of it is from before the end of what it "
+        "learned from. Leave --model out to judge one that is trained on the earlier part alone."
+    )
+    return (said,)
 
 
 @dataclass(frozen=True, eq=False)

@@ -14,6 +14,7 @@ from ranker.heads import NAMES, Prediction, predicted
 from training import baselines
 from training.evaluate import SAME, Evaluation, Knobs, evaluate
 from training.examples import About, Examples, ExampleSet, Posts, not_logged
+from training.metrics import Ranked, mean
 from training.train import parts_by_time
 
 CLICK = NAMES.index("click")
@@ -34,7 +35,7 @@ class Reads:
 
 @cache
 def shown(lists: int = 1_500, size: int = 8, seed: int = 1) -> ExampleSet:
-    """Lists of posts; the feature `agreement` is the chance of a click, the post's click rate is it with noise."""
+    """Lists of posts; the feature `agreement` is the chance of a click, the click rate is it with noise."""
     random, rows = np.random.default_rng(seed), lists * size
     columns = random.random((rows, len(features.NAMES))).astype(np.float32)
     chance = random.beta(1, 4, rows)
@@ -103,12 +104,19 @@ def test_two_orders_of_chance_are_not_distinguishable() -> None:
     assert gain.low < 0 < gain.high
 
 
-def test_the_intervals_are_as_wide_as_repeated_evaluations_spread() -> None:
-    found = [evaluate(shown(400, 8, seed), Reads("agreement"), KNOBS).targets["click"] for seed in range(20)]
-    for metric in ("auc", "auc_per_viewer", "ndcg_at_10", "log_loss"):
-        one = [target.figures["model"][metric] for target in found]
-        spread = np.std([figure.value for figure in one])
-        assert np.mean([figure.standard_error for figure in one]) == pytest.approx(spread, rel=0.5)
+def test_the_errors_of_lists_of_viewers_with_one_list_are_those_of_a_mean() -> None:
+    data = shown(750, 8, 7)
+    late = data.examples[parts_by_time(data.examples, KNOBS.tested)[1]]
+    score = Reads("agreement").predict(late.features).probabilities[:, CLICK]
+    by_list = Ranked.of(late.group, score, late.labels[:, CLICK].astype(float)).ndcg()
+    figure = evaluate(data, Reads("agreement"), KNOBS).targets["click"].figures["model"]["ndcg_at_10"]
+    assert figure.value == pytest.approx(mean(by_list).value)
+    assert figure.standard_error == pytest.approx(mean(by_list).standard_error, rel=0.2)
+
+
+def test_a_model_that_learned_from_the_test_is_called_out() -> None:
+    note = evaluate(shown(), Reads("hour"), KNOBS, learned_until_ms=10**13).notes[0]
+    assert note.startswith("THE MODEL MAY HAVE LEARNED FROM THE TEST: 100%")
 
 
 def test_what_can_not_be_told_is_said_and_not_zero() -> None:
