@@ -92,9 +92,6 @@ def earned(world: World, replay: Replay, model: Any, sets: int, seed: int) -> Fl
 
 def main(
     visits: Annotated[int, typer.Option(help="Pages served, some 20 posts each.")] = 4_000,
-    noise: Annotated[
-        float, typer.Option(help="How wrong the serving ranker is; utility spreads by 1.5.")
-    ] = 1.0,
     swap_share: Annotated[float, typer.Option(help="Share of the pages with a swap.")] = 0.2,
     sets: Annotated[int, typer.Option(help="Sets of posts that each model orders.")] = 600,
     seeds: Annotated[int, typer.Option(help="Worlds.")] = 2,

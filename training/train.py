@@ -10,8 +10,9 @@ knows more. Features that must never help a post are held to that (`NEVER_HELPS`
 count by their weight, so probabilities are those before sampling.
 
 The place that a post was shown at pulls actions too. It is dealt with as `Knobs.position` says, and no test
-of it is left in the bundle. The ranking part, if wanted, is a LambdaRank forest (Burges, "From RankNet to
-LambdaRank to LambdaMART", 2010) over what was shown together, graded by the value of what was done.
+of it is left in the bundle (training.position). The ranking part, if wanted, is a LambdaRank forest (Burges,
+"From RankNet to LambdaRank to LambdaMART", 2010) over what was shown together, graded by the value of what
+was done.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 import lightgbm
 import numpy as np
@@ -38,7 +39,7 @@ from training.bundles import forest_from_boosters, pinned, save_bundle
 from training.calibration import applied, calibrated
 from training.examples import Examples, ExampleSet
 from training.metrics import Ranked, auc_parts, calibration_parts, entropy_losses, log_losses
-from training.position import at_places, examination
+from training.position import Position, at_places, chosen, examination
 
 Floats = NDArray[np.float64]
 Rows = NDArray[np.intp]
@@ -55,6 +56,7 @@ GRADES = (-np.inf, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
 _GAINS = (0, 1, 2, 3, 5, 9, 17)
 
 _TOP = 10
+_CURVE_ROWS = 20_000
 _SHARES = np.linspace(0, 1, 11)
 
 
@@ -79,8 +81,8 @@ class Knobs(BaseModel, frozen=True, extra="forbid"):
     )
     leaf_penalty: float = Field(1.0, ge=0, description="L2 penalty of a leaf's value.")
     patience: int = Field(30, ge=1, description="Trees without progress on the watched part before the end.")
-    position: Literal["ignored", "place", "propensity"] = Field(
-        "place", description="How the pull of the place is dealt with: see training.position."
+    position: Position = Field(
+        "auto", description="How the pull of the place is dealt with: see training.position."
     )
     ranking: bool = Field(False, description="Also learn the order as such, with LambdaRank.")
     seed: int = Field(7, description="Of all that is drawn at random.")
@@ -270,22 +272,17 @@ class Bench:
     """Examples in their parts, binned once for all heads, and what is done about the place."""
 
     def __init__(
-        self, examples: Examples, parts: Sequence[Rows], position: str = "ignored", seed: int = 7
+        self, examples: Examples, parts: Sequence[Rows], position: Position = "ignored", seed: int = 7
     ) -> None:
         self.examples = examples
         self.learn, self.watched, self.tested = parts
         self.weight = examples.weight.astype(np.float64)
         self.value = examples.labels @ WEIGHTS
-        self.position = position if (examples.place >= 0).any() else "ignored"
+        self.position, self.handled = chosen(position, examples)
         self.look = np.ones(len(examples))
-        self.handled = "the place was not looked at" if self.position == position else "no place is known"
-        if self.position == "place":
-            self.handled = "the place was a column in training, held at the first place in the bundle"
         if self.position == "propensity":
             curve = examination(examples)
             self.look = curve.min() / at_places(curve, examples.place)
-            last = f"place {len(curve) - 1} is looked at {curve[-1]:.2f} times as often as the first"
-            self.handled = f"actions count by 1 / the chance that their place is looked at; {last}"
         self._bin(seed)
 
     @property
@@ -388,8 +385,8 @@ class Scouts(NamedTuple):
 
 def scouts(bench: Bench, head: str, knobs: Knobs) -> Scouts:
     """Forests that learn from the first part and stop by the second."""
-    learned = bench.data(bench.learn, head)
-    watched = bench.data(bench.watched, head)
+    learned, watched = bench.data(bench.learn, head), bench.data(bench.watched, head)
+    few = bench.data(bench.learn[:: max(1, len(bench.learn) // _CURVE_ROWS)], head)  # all would cost a fifth
     boosters, trees, curves = [], [], []
     for seed in range(knobs.seed, knobs.seed + knobs.seeds):
         losses: dict[str, dict[str, list[float]]] = {}
@@ -397,13 +394,15 @@ def scouts(bench: Bench, head: str, knobs: Knobs) -> Scouts:
             bench.settings(head, knobs, seed),
             learned,
             knobs.trees,
-            valid_sets=[learned, watched],
-            valid_names=["learned", "watched"],
+            valid_sets=[watched, few],
+            valid_names=["watched", "learned"],
             callbacks=[_stop(knobs), lightgbm.record_evaluation(losses)],
         )
-        boosters.append(booster)
-        trees.append(max(booster.best_iteration, 1))
         curves.append({part: next(iter(of.values())) for part, of in losses.items()})
+        best = np.argmax if head == RANKING else np.argmin
+        booster.best_iteration = int(best(curves[-1]["watched"])) + 1
+        boosters.append(booster)
+        trees.append(booster.best_iteration)
     return Scouts(boosters, trees, curves[0])
 
 

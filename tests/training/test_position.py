@@ -11,7 +11,7 @@ from ranker.heads import NAMES
 from ranker.trees import raw_scores
 from tests.training.test_train import made_up
 from training.examples import Examples
-from training.position import NothingMoved, at_places, examination
+from training.position import ENOUGH_MOVED, NothingMoved, at_places, chosen, examination, moved
 from training.train import Knobs, fit
 
 LOOKS = np.exp(-np.arange(10) / 5)
@@ -41,6 +41,14 @@ def test_swaps_tell_how_much_each_place_is_looked_at() -> None:
 def test_rates_alone_would_say_that_low_places_are_looked_at_less_than_they_are() -> None:
     clicks = served().labels[:, NAMES.index("click")].reshape(-1, 10).mean(axis=0)
     assert (clicks / clicks[0])[-1] < LOOKS[-1] / 2 < examination(served())[-1]
+
+
+def test_propensities_are_used_by_themselves_where_enough_was_moved() -> None:
+    assert chosen("auto", served())[0] == "propensity"
+    assert chosen("auto", made_up())[0] == "ignored"
+    few = served()[: 10 * 200]
+    assert moved(few) < ENOUGH_MOVED
+    assert chosen("auto", few)[0] == "ignored"
 
 
 def test_a_log_without_swaps_is_refused_with_what_to_do() -> None:

@@ -165,14 +165,14 @@ def test_a_feature_that_never_helps_and_is_gone_is_named(monkeypatch: pytest.Mon
 
 
 def test_no_test_of_the_place_is_left_in_the_bundle() -> None:
-    trained = fit(made_up(), KNOBS)
+    trained = fit(made_up(), KNOBS.model_copy(update={"position": "place"}))
     assert trained.position.startswith("the place was a column in training")
     assert trained.model.forest.width <= len(features.NAMES)
 
 
 def test_examples_without_places_are_trained_on_without() -> None:
     nowhere = replace(made_up(), place=np.full(len(made_up()), -1, np.int32))
-    assert fit(nowhere, KNOBS).position == "no place is known"
+    assert fit(nowhere, KNOBS.model_copy(update={"position": "place"})).position == "no place is known"
 
 
 def test_forests_of_several_seeds_are_averaged_and_their_figures_spread() -> None:

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.table import Column, Table
@@ -36,8 +36,8 @@ def train(
         int, typer.Option(min=1, max=20, help="Train so many times; the bundle averages, the table spreads.")
     ] = 1,
     position: Annotated[
-        str, typer.Option(help="The pull of the place: ignored, place or propensity.")
-    ] = "place",
+        str, typer.Option(help="The pull of the place: auto, ignored, place or propensity.")
+    ] = "auto",
     ranking: Annotated[bool, typer.Option(help="Also learn the order as such, with LambdaRank.")] = False,
     quick: Annotated[bool, typer.Option(help="Few trees: seconds instead of minutes.")] = False,
     search: Annotated[float, typer.Option(min=0, help="Minutes to search for better knobs before.")] = 0,
@@ -104,7 +104,9 @@ def reproduce(
 
 
 def _position(position: str) -> str:
-    known = ("ignored", "place", "propensity")
+    from training.position import Position
+
+    known = get_args(Position)
     if position not in known:
         raise typer.BadParameter(f"{position!r} is none of {', '.join(known)}", param_hint="--position")
     return position

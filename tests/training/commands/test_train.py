@@ -76,7 +76,7 @@ def test_a_search_changes_the_knobs_in_the_manifest(examples: Path, tmp_path: Pa
     [
         ((), "give one of --examples, --data and --from"),
         (("--examples", "a", "--data", "b"), "give one of --examples, --data and --from"),
-        (("--examples", "a", "--position", "north"), "'north' is none of ignored, place, propensity"),
+        (("--examples", "a", "--position", "north"), "'north' is none of auto, ignored, place, propensity"),
         (("--from", "nowhere"), "nowhere does not exist"),
     ],
 )
