@@ -296,7 +296,7 @@ class Bench:
             place = np.where(self.examples.place >= 0, self.examples.place, np.nan).astype(np.float32)
             columns, names = np.column_stack([columns, place]), [*names, PLACE]
         # Knobs that a search turns must not change which columns are kept.
-        fixed = {"feature_pre_filter": False, "data_random_seed": seed, "verbose": -1, "force_row_wise": True}
+        fixed = {"feature_pre_filter": False, "data_random_seed": seed, **_LIGHTGBM}
         zeros = np.zeros(len(columns), np.float32)
         self._binned = lightgbm.Dataset(columns, zeros, feature_name=names, params=fixed).construct()
         self.names = tuple(names)
@@ -333,10 +333,7 @@ class Bench:
             "bagging_freq": 1,
             "lambda_l2": knobs.leaf_penalty,
             "seed": seed,
-            "num_threads": 1,  # heads are trained side by side: threads of one forest wait for each other
-            "deterministic": True,
-            "force_row_wise": True,
-            "verbose": -1,
+            **_LIGHTGBM,
         }
         if head == RANKING:
             return fixed | _RANKING_SETTINGS
@@ -354,6 +351,10 @@ class Bench:
         of = dict.fromkeys(NEVER_HELPS, -1 if wanted else 1) | {PLACE: -1}
         return [of.get(name, 0) for name in self.names]
 
+
+_LIGHTGBM = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1}
+"""Heads are trained side by side, since threads of one forest wait for each other. LightGBM has one number of
+threads in a process, so data sets must ask for the same: sums over several threads have other last digits."""
 
 _RANKING_SETTINGS = {
     "objective": "lambdarank",
