@@ -263,8 +263,13 @@ class Test:
                 "rows were left out by sampling: make examples with all negatives"
             )
             return {}
-        if not np.any(self.data.posts.vector[np.unique(self.rows.post)].astype(np.float32) ** 2 > 0):
+        posts = self.data.posts[np.unique(self.rows.post)]
+        if not np.any(posts.vector.astype(np.float32) ** 2 > 0):
             self.missing["similarity"] = "no post has a vector"
+        if not np.any(posts.author >= 0):
+            self.missing["author_share"] = "no post has an author"
+        if not np.any(posts.created_ms >= 0):
+            self.missing["new_share"] = "no post has a time"
         return {name: self._beyond(score) for name, score in self.scores(VALUE).items()}
 
     def _beyond(self, score: Floats) -> dict[str, float]:
@@ -278,11 +283,11 @@ class Test:
         figures = {
             "coverage": len(np.unique(post)) / len(shown),
             "gini": gini(np.bincount(np.searchsorted(shown, post), minlength=len(shown))),
-            "author_share": float(largest_share(lists, wrote).mean()) if np.any(wrote >= 0) else np.nan,
-            "new_share": float(np.mean(self.rows.time_ms[rows] - made < _DAY_MS))
-            if np.any(made >= 0)
-            else np.nan,
         }
+        if "author_share" not in self.missing:
+            figures["author_share"] = float(largest_share(lists, wrote).mean())
+        if "new_share" not in self.missing:
+            figures["new_share"] = float(np.mean(self.rows.time_ms[rows] - made < _DAY_MS))
         if "similarity" not in self.missing:
             figures["similarity"] = float(np.nanmean(similarity_within(lists, posts.vector[post])))
         return figures
