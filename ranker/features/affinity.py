@@ -36,17 +36,7 @@ def _values(query: Query, posts: Candidates) -> Sequence[Values]:
         _mean(liking, known),
         log(np.fmax.reduce(topics[..., _POSITIVE], axis=1)),
         log(np.fmax.reduce(topics[..., _NEGATIVE], axis=1)),
-        _surplus(topics, query.authors[1]),
     )
-
-
-def _surplus(topics: NDArray[np.float32], authors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """For minus against above what the viewer gives any post, an impression, summed over the topics."""
-    given = authors.sum(axis=0, dtype=np.float64)
-    usual = (given[_POSITIVE] - given[_NEGATIVE]) / (given[_IMPRESSIONS] + 10)
-    surplus = topics[..., _POSITIVE] - topics[..., _NEGATIVE] - np.float32(usual) * topics[..., _IMPRESSIONS]
-    total: NDArray[np.float32] = np.nansum(surplus / (topics[..., _IMPRESSIONS] + 8), axis=1)
-    return total
 
 
 def _liking(sums: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -100,7 +90,6 @@ GROUP = Group(
         Feature("topic_liking_mean", "for minus against, an impression, mean over the topics", "1"),
         Feature("topic_positive", "what spoke for the post's topics, the most", "log"),
         Feature("topic_negative", "what spoke against the post's topics, the most", "log"),
-        Feature("topic_surplus", "how much more than others the viewer likes the post's topics", "1"),
     ),
     _values,
 )

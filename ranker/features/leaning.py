@@ -5,8 +5,8 @@ that anybody does. It is learned anew with each query, by one pass of stochastic
 posts that the viewer met lately, oldest first: nothing of it is state. Its inputs are the post's topics,
 author and community (hashed: Weinberger et al., "Feature hashing for large scale multitask learning", ICML
 2009) and the post's vector. A step on a word shrinks with the number of times that it was met, as in online
-gradient descent on strongly convex losses. What anybody does is the share of those who met the post that
-engaged with it in a good way, without the viewer's own part in it.
+gradient descent on strongly convex losses. What anybody does is the commonest good reaction, an impression,
+without the viewer's own part in it.
 """
 
 from collections.abc import Sequence
@@ -36,6 +36,9 @@ _USUAL = 0.05
 _BUCKETS = 1 << 13
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
+_GOOD = [COUNTERS.index(name) for name in COUNTERS if name not in ("impression", "negative")]
+"""One person may open, like and share a post: the commonest of these says best how many reacted."""
+
 Floats = NDArray[np.float64]
 
 
@@ -55,13 +58,14 @@ def _values(query: Query, posts: Candidates) -> Sequence[Values]:
 
 
 def _reception(state: State, slots: Slots, reactions: NDArray[np.float32], own: int = 1) -> Floats:
-    """Log odds that somebody who meets the post engages with it: float64 (n,).
+    """Log odds that somebody who meets the post reacts in a good way: float64 (n,).
 
     Drawn to what is usual for the post's community or language. Left out are `own` views with the reactions.
     """
     posts = state.posts
-    good = posts.engager_count[slots] - np.maximum(reactions, 0)
-    shown = posts.counter[slots, COUNTERS.index("impression"), HALF_LIVES.index("ever")] - own
+    counts = posts.counter[slots][..., HALF_LIVES.index("ever")]
+    good = np.maximum.reduce([counts[:, counter] for counter in _GOOD]) - np.maximum(reactions, 0)
+    shown = counts[:, COUNTERS.index("impression")] - own
     usual = _usual(state, slots)
     bad = np.maximum(shown - good, 0)
     odds: Floats = np.log(
@@ -119,10 +123,7 @@ def _learned(
     direction = np.zeros(vectors.shape[1], np.float32)
     bias = 0.0
     for i in range(len(words)):
-        near = 0.0
-        for d in range(len(direction)):
-            near += direction[d] * vectors[i, d]
-        odds = anybody[i] + bias + _sum(weight, words[i]) + near
+        odds = anybody[i] + bias + _sum(weight, words[i]) + _dot(direction, vectors[i])
         error = reactions[i] - 1 / (1 + np.exp(-odds))
         for word in words[i]:
             if word >= 0:
@@ -133,6 +134,25 @@ def _learned(
             direction[d] += step * vectors[i, d]
         bias += _BIAS_STEP * error / (1 + _BIAS_DECAY * i)
     return weight, direction, bias
+
+
+@njit(cache=True, nogil=True)
+def _dot(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """In eight sums side by side, which a processor adds faster than one; the order is fixed all the same."""
+    a = b = c = d = e = f = g = h = np.float32(0)
+    whole = len(one) // 8 * 8
+    for i in range(0, whole, 8):
+        a += one[i] * other[i]
+        b += one[i + 1] * other[i + 1]
+        c += one[i + 2] * other[i + 2]
+        d += one[i + 3] * other[i + 3]
+        e += one[i + 4] * other[i + 4]
+        f += one[i + 5] * other[i + 5]
+        g += one[i + 6] * other[i + 6]
+        h += one[i + 7] * other[i + 7]
+    for i in range(whole, len(one)):
+        a += one[i] * other[i]
+    return float(((a + b) + (c + d)) + ((e + f) + (g + h)))
 
 
 @njit(cache=True, nogil=True)
@@ -163,10 +183,10 @@ def _reaction_before(query: Query, slots: Slots) -> NDArray[np.float32]:
 
 GROUP = Group(
     (
-        Feature("reception", "log odds that anybody who meets the post engages with it", "1"),
+        Feature("reception", "log odds that anybody who meets the post reacts in a good way", "1"),
         Feature("leaning_words", "what topics, author and community add to the viewer's log odds", "1"),
         Feature("leaning_vector", "what the post's vector adds to the viewer's log odds", "1"),
-        Feature("leaning", "log odds that the viewer engages, as the viewer's own model says", "1"),
+        Feature("leaning", "log odds that the viewer does so, as the viewer's own model says", "1"),
         Feature("reaction_before", "the viewer's reaction when the post was met before, -1 to 1", "1"),
     ),
     _values,

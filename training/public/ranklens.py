@@ -1,6 +1,11 @@
 """RankLens: lists of films, ranked by what came before each list.
 
 The features are those of a replay, the model is trained on the features of earlier impressions.
+
+What was chosen with these data in mind (the leaning features, their steps, actors as topics) was chosen on an
+inner split: learned from the first 60 % of the lists, judged on the next 20 %. There the order by `leaning`
+alone has an NDCG@10 of 0.631 where click rates have 0.608. Between the inner and the last fifth the films'
+click rates lose 0.012 (0.596 on films with a record), so figures of the two do not compare.
 """
 
 from collections import defaultdict
