@@ -62,7 +62,7 @@ def simulate(
 def drift(
     data: Annotated[Path, typer.Option(help="A server's data folder.")],
     journal: Annotated[str, typer.Option(help="The server's own journal, redis://host.")] = "",
-    false_alarms: Annotated[float, typer.Option(help="Share of days without drift that may alarm.")] = 0.001,
+    false_alarms: Annotated[float, typer.Option(help="Share of days without drift that may alarm.")] = 0.005,
     as_json: Json = False,
 ) -> None:
     """Say from the impressions log whether what is predicted still happens; exit 1 when it does not.
@@ -126,7 +126,16 @@ def _between(found: "Interval") -> str:
 
 
 def _print_days(report: "Report") -> None:
-    table = Table("day", "head", "impressions", "predicted", "observed", "slope ± error", "log loss", "t")
+    table = Table(
+        "day",
+        "head",
+        "impressions",
+        "predicted",
+        "observed",
+        "slope ± error",
+        "log loss",
+        "most out of line, t",
+    )
     for day in report.days:
         for name in day.heads:
             table.add_row(*_cells(day, name))
@@ -146,8 +155,13 @@ def _cells(day: "Day", name: str) -> list[str]:
         name,
         f"{day.rows:,}",
         f"{head.predicted:.4f}",
-        f"{head.observed:.4f}",
-        f"{head.slope:.2f} ± {head.error:.2f}",
+        f"{head.observed:.4f} ± {head.observed_error:.4f}",
+        f"{head.slope:.2f} ± {head.slope_error:.2f}",
         f"{head.log_loss:.4f} (expected {head.expected_log_loss:.4f})",
-        f"{day.t[name]:+.1f}" if name in day.t else "not judged",
+        _judgement(day, name),
     ]
+
+
+def _judgement(day: "Day", name: str) -> str:
+    found = [day.t[f"{name} {reading}"] for reading in ("slope", "level") if f"{name} {reading}" in day.t]
+    return ", ".join(f"{value:+.1f}" for value in found) or "not judged"
