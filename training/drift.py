@@ -2,10 +2,10 @@
 
 What was served carries the probabilities it was served with. Two readings are taken of each day and head:
 
-- The calibration slope (Cox, "Two further applications of a model for binary regression", Biometrika 1958): 1
-  where the predictions are neither bold nor timid, 0 or less where they tell nothing of what happens. It is
-  taken within viewers, so that it asks whether the right posts are thought best, not whether people are more
-  or less active today; and by one Newton step from 1, so that far from 1 it is a rough number.
+- The calibration slope (Cox, "Two further applications of a model for binary regression", Biometrika 1958):
+  1 where the predictions are neither bold nor timid, 0 or less where they tell nothing of what happens. It
+  is taken within viewers, so that it asks whether the right posts are thought best, not whether people are
+  more or less active today; and by one Newton step from 1, so that far from 1 it is a rough number.
 - The level: how often the action follows an impression. A model whose features follow a change within hours
   goes on predicting well what it shows, and shows worse posts: then the level tells.
 
