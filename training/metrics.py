@@ -285,7 +285,7 @@ def _running(values: NDArray[Any], number: NDArray[np.intp]) -> Floats:
     total = np.cumsum(values)
     begins = np.flatnonzero(np.diff(number, prepend=-1))
     before = (total - values)[begins]
-    return total - np.repeat(before, np.diff(np.append(begins, len(number))))
+    return np.asarray(total - np.repeat(before, np.diff(np.append(begins, len(number)))), np.float64)
 
 
 def _share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
