@@ -17,6 +17,7 @@ Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
 
 MAX_KNOTS = 64
+CELLS = 256
 _FURTHEST = 1e300
 """A raw score beyond this is taken as this: leaves are finite, but their sum may not be."""
 
@@ -75,14 +76,31 @@ class Chains(NamedTuple):
     """(lines,): ... and log odds."""
     slope: Doubles
     """(lines,): 0 or more."""
+    lowest: Doubles
+    """(heads,): the raw score at which a head's cells begin ..."""
+    cells: Doubles
+    """(heads,): ... and how many there are to a unit of raw score; 0 for one line."""
+    cell_line: Ints
+    """(heads, CELLS): a line that begins below the cell, from which the right one is a step or two away."""
 
 
 def chains(calibrations: Sequence[Platt | Isotonic]) -> Chains:
     """The calibrations of heads, in their order, ready for `probabilities`."""
     lines = [_lines(calibration) for calibration in calibrations]
-    counts = [0, *(len(begin) for begin, *_ in lines)]
-    columns = (np.concatenate(column) for column in zip(*lines, strict=True))
-    return Chains(np.cumsum(counts).astype(np.int32), *columns)
+    head_lines = np.cumsum([0, *(len(begin) for begin, *_ in lines)]).astype(np.int32)
+    begin, x, z, slope = (np.concatenate(column) for column in zip(*lines, strict=True))
+    lowest, cells, of_cell = zip(*(_cells(begin) for begin, *_ in lines), strict=True)
+    cell_line = (np.array(of_cell) + head_lines[:-1, None]).astype(np.int32)
+    return Chains(head_lines, begin, x, z, slope, np.array(lowest), np.array(cells), cell_line)
+
+
+def _cells(begin: Doubles) -> tuple[float, float, Ints]:
+    """Where the cells of a head begin, how many there are to a unit, and a line that begins below each."""
+    if len(begin) == 1:
+        return 0.0, 0.0, np.zeros(CELLS, np.int32)
+    lowest, each = float(begin[1]), (CELLS - 1) / float(begin[-1] - begin[1])
+    below = lowest + (np.arange(CELLS) - 0.5) / each
+    return lowest, each, (np.searchsorted(begin, below, "right") - 1).astype(np.int32)
 
 
 def probabilities(raw: Doubles, calibrations: Chains) -> Doubles:
@@ -112,12 +130,11 @@ def _lines(calibration: Platt | Isotonic) -> tuple[Doubles, ...]:
 @njit(cache=True, nogil=True)
 def _log_odds(raw: Doubles, chain: Chains, log_odds: Doubles) -> None:
     for head in range(raw.shape[1]):
-        first, end = chain.head_lines[head], chain.head_lines[head + 1]
+        end = chain.head_lines[head + 1]
         for row in range(len(raw)):
             score = min(max(raw[row, head], -_FURTHEST), _FURTHEST)
-            low, length = first, end - first
-            while length > 1:  # the last line that begins at or below the score
-                half = length // 2
-                low = low + half if chain.begin[low + half] <= score else low
-                length -= half
+            cell = min(max((score - chain.lowest[head]) * chain.cells[head], 0.0), CELLS - 1.0)
+            low = chain.cell_line[head, int(cell)]
+            while low + 1 < end and chain.begin[low + 1] <= score:
+                low += 1
             log_odds[row, head] = chain.z[low] + chain.slope[low] * (score - chain.x[low])
