@@ -10,8 +10,8 @@ What was served carries the probabilities it was served with. Two readings are t
   goes on predicting well what it shows, and shows worse posts: then the level tells.
 
 Neither has a value of its own to keep: a feed shows what its model thinks best, and so shows its
-overestimates (the winner's curse). So a day is compared with the days before it, as a new study is with earlier ones. What
-falls is harm, what rises is none.
+overestimates (the winner's curse). So a day is compared with the days before it, as a new study is with
+earlier ones. What falls is harm, what rises is none.
 
 - A reading has an error by viewers: the rows of one viewer are not independent, so viewers, not rows, are the
   units (a ratio of sums: Cochran, Sampling Techniques, 1977).

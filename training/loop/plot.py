@@ -45,7 +45,7 @@ def save(summary: Summary, path: Path) -> Path:
 
 def _utility(axes: Any, summary: Summary) -> None:
     days = np.arange(summary.plan.days)
-    ends = {}
+    ends, highest = {}, 0.0
     for arm in summary.arms:
         found = [interval([float(one.days[arm][day, 0]) for one in summary.outcomes]) for day in days]
         mean = np.array([one.mean for one in found])
@@ -53,18 +53,19 @@ def _utility(axes: Any, summary: Summary) -> None:
         if len(summary.outcomes) > 1:
             low, high = [one.low for one in found], [one.high for one in found]
             axes.fill_between(days, low, high, color=_COLOURS[arm], alpha=0.13, linewidth=0)
-        ends[arm] = mean[-1]
+        ends[arm], highest = mean[-1], max(highest, mean.max())
         if arm == "oracle":
             goal = f"{OF_ORACLE:.0%} of the oracle"
             axes.plot(days, OF_ORACLE * mean, color=_COLOURS[arm], linewidth=1, linestyle=(0, (2, 2)))
             ends[goal] = OF_ORACLE * mean[-1]
+    axes.set_ylim(0, 1.15 * highest)  # the intervals of a few seeds may reach far beyond
     _name_lines(axes, ends, days[-1])
     retrained = sorted({day for one in summary.outcomes for day in one.retrained})
     axes.plot(retrained, np.zeros(len(retrained)), "|", color=_COLOURS[LEARNED], markersize=9, clip_on=False)
     axes.annotate(
         "retrained", (0, 0), xytext=(-4, 6), textcoords="offset points", fontsize=8, color="#0b6e4f"
     )
-    axes.set(ylim=(0, None), xlim=(0, days[-1]), ylabel="true utility of a page")
+    axes.set(xlim=(0, days[-1]), ylabel="true utility of a page")
     seeds = len(summary.outcomes)
     axes.set_title(
         f"Closed loop: the worth of a page to its viewer, by feed\nmean of {seeds} seed{'s' * (seeds > 1)}"
@@ -76,7 +77,7 @@ def _utility(axes: Any, summary: Summary) -> None:
 
 def _name_lines(axes: Any, ends: dict[str, float], last_day: int) -> None:
     """A name at the right end of each line, moved apart where they would overlap."""
-    apart = _APART * max(axes.get_ylim()[1], max(ends.values()) * 1.05)
+    apart = _APART * axes.get_ylim()[1]
     at = -np.inf
     for name, end in sorted(ends.items(), key=lambda pair: pair[1]):
         at = max(end, at + apart)
@@ -107,7 +108,7 @@ def _drift(axes: Any, summary: Summary) -> None:
     axes.annotate(
         "noticed above", (0, bar), xytext=(4, 3), textcoords="offset points", fontsize=8, color="#8a4f9e"
     )
-    axes.set(ylim=(0, None), ylabel="drift: $-\\log_{10}$ p")
+    axes.set(ylim=(0, max(1.4 * bar, axes.get_ylim()[1])), ylabel="drift: $-\\log_{10}$ p")
 
 
 def _changed(axes: Any, summary: Summary) -> None:

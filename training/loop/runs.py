@@ -18,7 +18,7 @@ def plan_of(seed: int, weeks: int, viewers: int) -> Plan:
         seed=seed,
         viewers=viewers,
         authors=round(1.3 * viewers),
-        posts_a_day=1.7 * viewers,
+        posts_a_day=max(1.7 * viewers, 100),  # more than one viewer reads
         days=change + 2 * LEVEL_DAYS,
         change_day=change,
     )
