@@ -38,3 +38,13 @@ def test_own_posts_come_when_they_are_asked_for(town: Town) -> None:
 def test_of_very_many_authors_the_most_active_are_asked(town: Town, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(in_network.__globals__, "_MOST_AUTHORS", 1)
     assert town.names(in_network(town.query(), town.view, 10).slot) == ["newer", "old"]
+
+
+def test_what_was_met_takes_no_place_while_there_is_enough_that_is_new() -> None:
+    town = Town()
+    town.relate("vera", "follow", "ben")
+    for i in range(40):
+        town.post(f"p{i}", "ben", age_h=i + 1)
+    town.served("vera", *(f"p{i}" for i in range(15)))
+    found = in_network(town.query(), town.view, 22)
+    assert set(town.names(found.slot)) == {f"p{i}" for i in range(15, 37)}
