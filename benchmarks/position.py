@@ -10,8 +10,9 @@ earns what their true utilities are worth: NDCG@10, with utilities from 0 at the
 true attention of a place and what the swaps say of it.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import typer
@@ -24,6 +25,7 @@ from ranker.exploration import ExplorationSettings, swap
 from ranker.prior import Prior
 from ranker.query import Ask
 from ranker.state import State
+from training.evaluate import Scores
 from training.examples import Examples
 from training.histories import of_rows
 from training.metrics import ndcg
@@ -78,16 +80,28 @@ def drawn(world: World, random: np.random.Generator) -> list[str]:
     return [f"p{i:06}" for i in random.choice(world.post_count, CANDIDATES, replace=False)]
 
 
-def earned(world: World, replay: Replay, model: Any, sets: int, seed: int) -> Floats:
-    """NDCG@10 by true utility of each of so many sets of posts."""
+class Waiting(NamedTuple):
+    """Posts that wait for an order: their feature rows, and their true utilities from 0 at the worst."""
+
+    rows: NDArray[np.float32]
+    utility: Floats
+
+
+def waiting(world: World, replay: Replay, sets: int, seed: int) -> list[Waiting]:
+    """So many sets of posts, each for some viewer, a day after the history's end."""
     random = np.random.default_rng([seed, 12])
     found = []
     for _ in range(sets):
         viewer, posts = world.user_ids[int(random.integers(world.viewers))], drawn(world, random)
         rows = replay.rows(Ask(viewer, world.end_ms + 86_400_000), posts)
         truth = world.utilities(viewer, posts).astype(np.float64)
-        found.append(ndcg(truth - truth.min(), model.predict(rows).value))
-    return np.array(found)
+        found.append(Waiting(rows, truth - truth.min()))
+    return found
+
+
+def earned(model: Scores, sets: Sequence[Waiting]) -> Floats:
+    """NDCG@10 by true utility of each set."""
+    return np.array([ndcg(one.utility, model.predict(one.rows).value) for one in sets])
 
 
 def main(
@@ -107,9 +121,10 @@ def main(
             served.visit(visit, world.end_ms + 86_400_000 * visit // visits)
         examples = served.examples()
         curves.append(examination(examples))
+        posts = waiting(world, served.replay, sets, seed)
         for way in WAYS:
             model = fit(examples, QUICK.model_copy(update={"position": way, "threads": 1, "seed": seed}))
-            scores[way].append(earned(world, served.replay, model, sets, seed))
+            scores[way].append(earned(model, posts))
     emit(_result(scores, curves) | {"visits": visits, "swap_share": swap_share}, json)
 
 

@@ -17,7 +17,7 @@ from matplotlib.ticker import MaxNLocator
 from ranker import features
 from training.train import HeadModel, Trained
 
-_STYLE: Any = {
+STYLE: Any = {  # of all pictures: titles, thin axes, colours that any eye tells apart
     "figure.dpi": 110,
     "font.size": 9,
     "axes.titlesize": 10,
@@ -28,7 +28,7 @@ _STYLE: Any = {
     "legend.frameon": False,
     "legend.fontsize": 8,
 }
-_BLUE, _ORANGE, _GREY = "#1f5fa8", "#d1690e", "#8a8a8a"
+BLUE, ORANGE, GREY = "#1f5fa8", "#d1690e", "#8a8a8a"
 _COLUMNS = 3
 _TOP = 25
 _BINS = 10
@@ -57,10 +57,10 @@ def learning_curves(trained: Trained) -> Figure:
     """Log loss after each tree, a panel a head, with the tree that growing stopped at."""
     with _panels(trained, "log loss after so many trees, first seed") as (figure, panels):
         for axes, (name, head) in panels:
-            for part, colour in (("learned", _GREY), ("watched", _BLUE)):
+            for part, colour in (("learned", GREY), ("watched", BLUE)):
                 losses = head.curves[part]
                 axes.plot(range(1, len(losses) + 1), losses, color=colour, label=f"{part} rows")
-            axes.axvline(head.facts.trees, color=_ORANGE, lw=1, ls="--", label="trees kept")
+            axes.axvline(head.facts.trees, color=ORANGE, lw=1, ls="--", label="trees kept")
             axes.set(title=f"{name}: {head.facts.trees} trees", xlabel="trees", ylabel="log loss")
             axes.xaxis.set_major_locator(MaxNLocator(5, integer=True))
         figure.legend(*panels[0][0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
@@ -77,9 +77,9 @@ def calibration(trained: Trained) -> Figure:
             said, was, rows = reliability(head)
             error = 1.96 * np.sqrt(np.maximum(was * (1 - was), 1e-12) / rows)
             most = 1.08 * max(float(said.max()), float((was + error).max()), 1e-6)
-            axes.plot([0, most], [0, most], color=_GREY, lw=1)
+            axes.plot([0, most], [0, most], color=GREY, lw=1)
             axes.errorbar(
-                said, was, yerr=error, fmt="o-", ms=3, lw=1, color=_BLUE, ecolor=_BLUE, elinewidth=0.7
+                said, was, yerr=error, fmt="o-", ms=3, lw=1, color=BLUE, ecolor=BLUE, elinewidth=0.7
             )
             kind, off = head.facts.calibration.kind, head.metrics["calibration_error"]
             axes.set(title=f"{name}: error {off:.4f}, {kind}", xlabel="probability", ylabel="rate")
@@ -91,7 +91,7 @@ def importance(trained: Trained) -> Figure:
     """The share of each head's gain that the features brought, for the most used ones."""
     top = np.argsort(-trained.gains.mean(axis=0), kind="stable")[:_TOP]
     shares = 100 * trained.gains[:, top].T
-    with mpl.rc_context({**_STYLE, "axes.grid": False}):
+    with mpl.rc_context({**STYLE, "axes.grid": False}):
         figure = Figure(figsize=(4.2 + 0.62 * shares.shape[1], 1.6 + 0.24 * len(top)), layout="constrained")
         axes = figure.subplots()
         axes.imshow(shares, cmap="Blues", aspect="auto", vmin=0, vmax=max(float(shares.max()), 1))
@@ -123,7 +123,7 @@ def _panels(
 ) -> Iterator[tuple[Figure, list[tuple[Axes, tuple[str, HeadModel]]]]]:
     """A figure with a panel for each head."""
     rows = math.ceil(len(trained.heads) / _COLUMNS)
-    with mpl.rc_context(_STYLE):
+    with mpl.rc_context(STYLE):
         figure = Figure(figsize=(3.6 * _COLUMNS, 0.5 + 2.7 * rows), layout="constrained")
         every = figure.subplots(rows, _COLUMNS, squeeze=False).ravel()
         for axes in every[len(trained.heads) :]:
