@@ -43,8 +43,9 @@ def example_set(
 ) -> ExampleSet:
     """The examples of a server's data folder, whether the server runs or not, or of a data set.
 
-    `data`: the folder. Its impressions log is joined with its journal; where it logs no impressions, the
-    journal is replayed. Events are known up to now, unless the choices say until when. `journal_url`: where
+    `data`: the folder. Its impressions log is joined with its journal; where nothing that it logs has become
+    an example yet, the journal is replayed. Events are known up to now, unless the choices say until when.
+    `made_by` of what the set is about says which of both it was. `journal_url`: where
     the server's journal is not in the folder. `source`: a data set that an importer reads; it is replayed and
     taken as complete. Raises InvalidArgument where not exactly one of both is given, and NotFound where there
     is no such folder.
@@ -67,7 +68,9 @@ def _of_data_folder(
         archive = Archive(data / "archive")
         if any(path.suffix in (OPEN, PARQUET) for path in log.glob("*")):
             entries_read = _counted(_records(archive, journal), "joining the impressions log", tell)
-            return join(log, (entry for _, entry in entries_read), choices)
+            joined = join(log, (entry for _, entry in entries_read), choices)
+            if len(joined.examples):
+                return joined
         replay = Replay(State(_dimension(_records(archive, journal))))
         replay.run(_counted(_records(archive, journal), "replaying the journal", tell))
     return replay.example_set(choices)

@@ -4,9 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from training.commands.shared import Json, console, existing, progress
+from training.commands.shared import Json, console, existing, print_sheet, progress
+from training.sheets import Sheet
 
 if TYPE_CHECKING:  # the command line starts fast: Numba loads when it is needed
     from training.example_files import Manifest
@@ -81,13 +81,16 @@ def examples(
 
 def _print_summary(out: Path, manifest: "Manifest") -> None:
     title = f"{out}: {manifest.rows:,} examples by {manifest.about.made_by}"
-    table = Table("head", "positives", "share of the rows", title=title)
-    for head, positives in manifest.positives.items():
-        if positives:
-            table.add_row(head, f"{positives:,}", f"{positives / manifest.rows:.3%}")
-    console.print(table)
+    rows = [
+        (head, f"{positives:,}", f"{positives / manifest.rows:.3%}")
+        for head, positives in manifest.positives.items()
+        if positives
+    ]
+    print_sheet(Sheet(title, ("head", "positives", "share of the rows"), rows))
     if none := [head for head in manifest.about.heads if not manifest.positives[head]]:
         console.print(f"Without positives: {', '.join(none)}.")
     for what, count in manifest.about.counts.items():
         if count:
             console.print(f"{count:>12,}  {what.replace('_', ' ')}")
+    if not manifest.rows:
+        console.print("Rows wait for the longest horizon, a day; with --heads click,dwell only an hour.")

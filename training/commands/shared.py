@@ -7,9 +7,8 @@ from pathlib import Path
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-from rich.table import Table
 
-from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console
+from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console, table
 from training.sheets import Sheet
 
 __all__ = ["DEFAULT_ADDRESS", "Address", "Json", "console", "existing", "print_sheet", "progress"]
@@ -33,9 +32,10 @@ def progress(quiet: bool) -> Iterator[Callable[[str], None]]:
 
 def print_sheet(sheet: Sheet) -> None:
     """A table, and below it what must be read beside it."""
-    table = Table(*sheet.columns, title=sheet.title)
+    made = table(*sheet.columns)
     for row in sheet.rows:
-        table.add_row(*row)
-    console.print(table)
+        made.add_row(*row)
+    console.print(f"\n{sheet.title}", style="bold", highlight=False, markup=False)
+    console.print(made)
     for note in sheet.notes:
         console.print(note, highlight=False, markup=False)

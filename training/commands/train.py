@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
-from rich.table import Column, Table
 
-from training.commands.shared import Json, console, existing, progress
+from training.commands.shared import Json, console, existing, print_sheet, progress
+from training.sheets import Sheet
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
     from training.examples import ExampleSet
@@ -22,7 +22,7 @@ ExamplesFolder = Annotated[Path | None, typer.Option(help="Examples that `feedra
 def train(
     examples: ExamplesFolder = None,
     data: Annotated[
-        Path | None, typer.Option(help="A server's data folder: its journal is replayed.")
+        Path | None, typer.Option(help="A server's data folder: its log joined with its journal.")
     ] = None,
     source: Annotated[Path | None, typer.Option("--from", help="A data set that can be imported.")] = None,
     journal: Annotated[str, typer.Option(help="With --data: the server's own journal, redis://host.")] = "",
@@ -139,23 +139,36 @@ def _print_training(path: Path, trained: "Trained", knobs: "Knobs", as_json: boo
     if as_json:
         typer.echo(json.dumps(_document(path, trained, knobs), indent=2))
         return
+    print_sheet(_sheet(path, trained))
+
+
+def _sheet(path: Path, trained: "Trained") -> Sheet:
     learned, watched, tested = trained.sizes
-    columns = ("positives", "trees", "curve", "AUC", "log loss", "base rate's", "calibration")
-    earlier = f"{learned:,} were learned from, {watched:,} watched"
-    caption = (
-        f"Figures of {tested:,} examples, the last in time; {earlier}. base rate's: the log loss of knowing "
-        f"the rate alone; calibration: its error. The bundle learned from all."
-    )
-    table = Table(Column("head", no_wrap=True), *columns, title=str(path), caption=caption)
-    for name, head in trained.heads.items():
-        counts = f"{head.facts.positives:,}", f"{head.facts.trees:,}", head.facts.calibration.kind
-        figures = ("auc", "log_loss", "base_log_loss", "calibration_error")
-        table.add_row(name, *counts, *(_figure(head, key) for key in figures))
-    console.print(table)
-    for name, reason in trained.left_out.items():
-        console.print(f"{name} is left out: {reason}")
+    columns = ("head", "positives", "trees", "curve", "AUC", "log loss", "base", "error")
+    figures = ("auc", "log_loss", "base_log_loss", "calibration_error")
+    rows = [
+        (
+            name,
+            f"{head.facts.positives:,}",
+            f"{head.facts.trees:,}",
+            head.facts.calibration.kind,
+            *(_figure(head, key) for key in figures),
+        )
+        for name, head in trained.heads.items()
+    ]
     order = ", ".join(f"{name} {value:.4f}" for name, value in trained.figures.items())
-    console.print(f"Of the value: {order}. Position: {trained.position}.")
+    return Sheet(
+        str(path),
+        columns,
+        rows,
+        (
+            f"Figures of {tested:,} examples, the last in time; {learned:,} were learned from, {watched:,} "
+            + "watched; the bundle then learned from all. base: the log loss of knowing the rate alone; error: "
+            + "that of the calibration.",
+            *(f"{name} is left out: {reason}" for name, reason in trained.left_out.items()),
+            f"Of the value: {order}. Position: {trained.position}.",
+        ),
+    )
 
 
 def _figure(head: "HeadModel", key: str) -> str:
