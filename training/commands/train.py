@@ -162,9 +162,8 @@ def _sheet(path: Path, trained: "Trained") -> Sheet:
         columns,
         rows,
         (
-            f"Figures of {tested:,} examples, the last in time; {learned:,} were learned from, {watched:,} "
-            + "watched; the bundle then learned from all. base: the log loss of knowing the rate alone; error: "
-            + "that of the calibration.",
+            f"Figures of {tested:,} examples, the last in time; {learned:,} learned from, {watched:,} watched.",
+            "The bundle then learned from all. base: log loss of the rate alone; error: of the calibration.",
             *(f"{name} is left out: {reason}" for name, reason in trained.left_out.items()),
             f"Of the value: {order}. Position: {trained.position}.",
         ),
