@@ -18,6 +18,8 @@ Ints = npt.NDArray[np.int32]
 
 MAX_KNOTS = 64
 CELLS = 256
+LEAST_GAP = 1e-12
+"""Knots nearer to each other than this are not told apart."""
 _FURTHEST = 1e300
 """A raw score beyond this is taken as this: leaves are finite, but their sum may not be."""
 
@@ -57,6 +59,8 @@ class Isotonic(_Frozen):
             raise ValueError("the knots of the isotonic curve do not rise")
         if not 0 < self.y[0] <= self.y[-1] < 1:
             raise ValueError("a knot's probability is not between 0 and 1")
+        if np.diff(self.x).min() < LEAST_GAP:  # else slopes and cells overflow, and a cell has no number
+            raise ValueError(f"two knots of the isotonic curve are nearer to each other than {LEAST_GAP}")
         return self
 
 

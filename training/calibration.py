@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
-from ranker.calibration import Isotonic, Platt, chains, probabilities
+from ranker.calibration import LEAST_GAP, Isotonic, Platt, chains, probabilities
 from training.metrics import Numbers, log_losses
 
 Floats = NDArray[np.float64]
@@ -77,7 +77,7 @@ def isotonic(raw: Floats, labels: Labels, weight: Floats) -> Platt | Isotonic:
     pool = np.unique(rising, return_inverse=True)[1]
     in_pool = np.bincount(pool, mass)
     x, y = np.bincount(pool, mass * centre) / in_pool, np.bincount(pool, mass * rising) / in_pool
-    if len(x) < 2 or (np.diff(x) <= 0).any():
+    if len(x) < 2 or (np.diff(x) < LEAST_GAP).any():
         return line
     z = np.log(y) - np.log1p(-y)
     x = np.concatenate([[x[0] - _REACH], x, [x[-1] + _REACH]])

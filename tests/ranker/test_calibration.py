@@ -62,6 +62,7 @@ def test_the_largest_scores_have_probabilities_too() -> None:
         ((1, 0), (0.1, 0.2), "do not rise"),
         ((0, 0), (0.1, 0.2), "do not rise"),
         ((0, 1), (0.2, 0.1), "do not rise"),
+        ((0, 5e-324), (0.1, 0.2), "nearer to each other"),
         ((0, 1), (0.0, 0.1), "not between 0 and 1"),
         ((0, float("nan")), (0.1, 0.2), "finite number"),
         ((0,), (0.1,), "at least 2 items"),
