@@ -191,7 +191,7 @@ def _wins(
     negative = kept - positive
     order = np.lexsort((scores, number))
     changes = np.diff(number[order], prepend=-1) != 0
-    changes[1:] |= np.diff(scores[order]) != 0
+    changes[1:] |= scores[order][1:] != scores[order][:-1]  # a difference of infinities is none
     tie = np.cumsum(changes) - 1
     tied = np.bincount(tie, negative[order])
     before = _running(tied, number[order][changes]) - tied
@@ -228,7 +228,8 @@ def calibration_parts(
     kept = np.ones(len(probability)) if weight is None else np.asarray(weight, np.float64)
     order = np.argsort(probability, kind="stable")
     reached = (np.cumsum(kept[order]) - kept[order]) / kept.sum()
-    edges = probability[order][np.searchsorted(reached, np.arange(1, bins) / bins - 1e-12)[:bins]]
+    last = np.minimum(np.searchsorted(reached, np.arange(1, bins) / bins - 1e-12), len(order) - 1)
+    edges = probability[order][last]
     bin_of = np.searchsorted(np.unique(edges), probability, "right")
     difference = probability - np.asarray(labels, np.float64)
     return difference * np.sign(np.bincount(bin_of, kept * difference))[bin_of]

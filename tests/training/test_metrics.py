@@ -171,3 +171,16 @@ def test_similarity_within_a_list_is_that_of_its_pairs() -> None:
         known = vectors[(number == one) & vectors.any(axis=1)].astype(np.float32)
         pairs = cosine_similarity(known)[np.triu_indices(len(known), 1)]
         assert found[one] == pytest.approx(pairs.mean(), abs=1e-5)
+
+
+def test_fewer_rows_than_bins_have_a_calibration_error() -> None:
+    labels, probability = np.array([0, 1, 1]), np.array([0.2, 0.4, 0.9])
+    assert calibration_parts(labels, probability).mean() == pytest.approx((0.2 + 0.6 + 0.1) / 3)
+    heavy = np.append(np.ones(99), 1_000.0)
+    assert np.isfinite(calibration_parts(np.ones(100), np.linspace(0, 1, 100), heavy)).all()
+
+
+def test_rows_that_both_stand_below_all_others_are_tied() -> None:
+    last = np.full(2, -np.inf)
+    assert auc_by_list(np.zeros(2, int), np.array([0, 1]), last)[0] == 0.5
+    assert auc_parts(np.array([1, 0]), last)[0] == 0.5
