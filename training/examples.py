@@ -6,6 +6,7 @@ the impressions of that answer only.
 """
 
 import hashlib
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 from functools import cached_property
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
 from ranker.errors import InvalidArgument
-from ranker.events import MIN_DWELL_MS
+from ranker.events import LASTING, MIN_DWELL_MS
 from ranker.heads import HEADS, NAMES, Head
 from training.exclusions import Exclusions
 
@@ -251,16 +252,20 @@ class _Done:
 
 
 def _done(outcomes: Outcomes) -> _Done:
+    """An undoing takes back the last time, or all of them where a second one changes nothing."""
     short = (outcomes.kind == types_pb2.EVENT_KIND_DWELL) & (outcomes.dwell_ms < MIN_DWELL_MS)
     undone_ms = np.full(len(outcomes.time_ms), _NEVER)
-    last: dict[tuple[int, int, int], int] = {}
+    standing: dict[tuple[int, int, int], list[int]] = defaultdict(list)
     touched = np.flatnonzero(_same_as_undone(outcomes))
     for i in touched[np.argsort(outcomes.time_ms[touched], kind="stable")].tolist():
-        what = int(outcomes.viewer[i]), int(outcomes.post[i]), int(outcomes.kind[i])
-        if not outcomes.undo[i]:
-            last[what] = i
-        elif what in last:
-            undone_ms[last.pop(what)] = outcomes.time_ms[i]
+        kind = int(outcomes.kind[i])
+        stands = standing[int(outcomes.viewer[i]), int(outcomes.post[i]), kind]
+        if outcomes.undo[i]:
+            taken_back = slice(None) if LASTING[kind] else slice(-1, None)
+            undone_ms[stands[taken_back]] = outcomes.time_ms[i]
+            del stands[taken_back]
+        else:
+            stands.append(i)
     return _Done(~outcomes.undo & ~short, undone_ms)
 
 

@@ -46,10 +46,11 @@ def join(log: Path, history: Iterable[journal_pb2.Entry], choices: Choices) -> E
 def _seen(served: Served, sights: Outcomes, choices: Choices) -> NDArray[np.bool_]:
     """Rows that were on a screen. What is served counts as seen where clients do not tell what was.
 
-    Of posts that a caller brought and may or may not show, only what a client says to have shown counts.
+    Of posts that a caller brought and may or may not show, only what a client says to have shown counts; that
+    it says so tells nothing of clients of other surfaces.
     """
-    told = choices.seen == "yes" or (choices.seen == "auto" and len(sights.time_ms) > 0)
+    seen = on_screen(served.impressions, sights)
     caller = served.sources.slot(_CALLER)
     of_caller = (served.impressions.source == caller) & (caller != NONE)
-    seen = on_screen(served.impressions, sights)
+    told = choices.seen == "yes" or (choices.seen == "auto" and bool(seen[~of_caller].any()))
     return seen if told else seen | ~of_caller

@@ -128,6 +128,13 @@ def test_what_was_taken_back_is_none_even_if_told_first(tmp_path: Path) -> None:
     assert label(found, "like") == [0, 1]
 
 
+def test_what_was_done_twice_and_lasts_is_taken_back_at_once(tmp_path: Path) -> None:
+    rows = [event("like", at=5), event("like", at=6), event("like", at=7, undo=True)]
+    clicks = [event("click", at=5), event("click", at=6), event("click", at=7, undo=True)]
+    found = joined(tmp_path, [answer()], [*rows, *clicks])
+    assert (label(found, "like"), label(found, "click")) == ([0, 0], [1, 0])
+
+
 def test_an_event_that_comes_twice_counts_once(tmp_path: Path) -> None:
     twice = [
         event("like", at=5, event_id="e"),
@@ -143,6 +150,12 @@ def test_served_is_not_seen_where_clients_tell_what_was_seen(tmp_path: Path) -> 
     found = joined(tmp_path, [answer(posts=posts)], rows, Choices())
     assert found.posts.ids[found.examples.post].tolist() == ["p1", "p2"]
     assert found.about.counts["not_seen"] == 1
+
+
+def test_sights_of_a_callers_posts_do_not_say_that_other_surfaces_tell_what_was_seen(tmp_path: Path) -> None:
+    answers = [answer(), answer("r2", ["p3", "p4"], at=9, sources=["caller", "caller"])]
+    found = joined(tmp_path, answers, [event("impression", "p3", at=10, request_id="r2")], Choices())
+    assert found.posts.ids[found.examples.post].tolist() == ["p1", "p2", "p3"]
 
 
 def test_where_no_client_tells_what_was_seen_served_is_seen(tmp_path: Path) -> None:
