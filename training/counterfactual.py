@@ -40,6 +40,8 @@ Clusters = NDArray[np.integer[Any]]
 
 LEAST_SAMPLE = 30
 """The effective sample size below which an estimate is not given an interval of its own."""
+_MOST_WEIGHT, _MOST_ERRORS = 1.1, 5.0
+"""The weights' mean may lie so high, and so many standard errors higher; beyond, propensities are wrong."""
 
 _LEVEL = 0.95
 _HEAVY = 0.1
@@ -232,11 +234,12 @@ def _estimate(log: Logged, overlap: Overlap, estimator: Callable[[Logged], Numbe
     value, middle = float(numbers.values.mean()), float(log.reward.mean())
     least, greatest = log.bounds
     low, high, error = _interval(numbers.values - value, log.cluster, (least - middle, greatest - middle))
-    if overlap.effective_sample_size < LEAST_SAMPLE:
+    if overlap.effective_sample_size < LEAST_SAMPLE or _too_heavy(log):
         return Estimate(value, error, least, greatest)
     wider = _wider(_bias(numbers, log.cluster) / error) if error else 1.0
     low, high = value + wider * low + overlap.unseen * least, value + wider * high + overlap.unseen * greatest
-    return Estimate(value, error, max(low, least), min(high, greatest))
+    low, high = np.clip((low, high), least, greatest).tolist()
+    return Estimate(value, error, low, high)
 
 
 def _wider(bias: float) -> float:
@@ -294,9 +297,21 @@ def _unseen(log: Logged) -> float:
     return missing if missing > above else 0.0
 
 
+def _too_heavy(log: Logged) -> bool:
+    """Whether the weights' mean lies above 1 as it can't where the propensities hold."""
+    weight = log.weight
+    error = _interval(weight - weight.mean(), log.cluster)[2]
+    return bool(weight.mean() > _MOST_WEIGHT + _MOST_ERRORS * error)
+
+
 def _warnings(log: Logged, overlap: Overlap) -> list[str]:
     sample = overlap.effective_sample_size
     found = []
+    if _too_heavy(log):
+        found.append(
+            f"WRONG PROPENSITIES: the weights have a mean of {overlap.mean_weight:.2f}, which is 1 where the "
+            f"log did what it says: the intervals are all that is possible; look for how they were logged"
+        )
     if sample < LEAST_SAMPLE:
         found.append(
             f"POOR OVERLAP: {overlap.decisions:,} decisions count as {sample:.1f}: the log says next to "

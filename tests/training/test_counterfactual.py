@@ -105,3 +105,10 @@ def test_a_crossed_model_never_learns_from_the_rows_that_it_answers_for() -> Non
     done, of_target = crossed(cluster, learned)  # type: ignore[arg-type]
     assert (done == 1).all()
     assert (of_target == 2).all()
+
+
+def test_propensities_that_can_not_hold_are_said_to_be_wrong() -> None:
+    log = coin(0.5)
+    found = estimate(replace(log, propensity=log.propensity / 20))
+    assert found.overlap.warnings[0].startswith("WRONG PROPENSITIES")
+    assert all((one.low, one.high) == (0, 1) for one in found.estimates.values())
