@@ -54,6 +54,9 @@ HEADS = (
     Head("report", ("report",), DAY_MS, -40.0, 0.0003, "negative"),
 )
 
+VALUE = "value"
+"""What the weighted sum of the heads is called beside them."""
+
 NAMES = tuple(head.name for head in HEADS)
 WEIGHTS = np.array([head.weight for head in HEADS])
 

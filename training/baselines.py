@@ -11,12 +11,10 @@ from numpy.typing import NDArray
 
 from ranker import features, heads
 from ranker.errors import InvalidArgument
+from ranker.heads import VALUE
 from training.examples import Examples, ExampleSet
 
 Floats = NDArray[np.float64]
-
-VALUE = "value"
-"""The target that is the weighted sum of the heads; the others are heads, by name."""
 
 _COUNTED = ("click", "like", "reply", "share")
 _LATELY = ("post_clicks_6h", "post_likes_6h", "post_replys_6h", "post_shares_6h")

@@ -18,9 +18,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ranker import heads
-from ranker.heads import Prediction
+from ranker.heads import VALUE, Prediction
 from training import train
-from training.baselines import BASELINES, VALUE, Unknown, column
+from training.baselines import BASELINES, Unknown, column
+from training.evaluation import BETTER, CAPTION, MODEL, SAME, WORSE, Estimate, Evaluation, Gain, Target
 from training.examples import Examples, ExampleSet
 from training.metrics import (
     Ranked,
@@ -33,19 +34,10 @@ from training.metrics import (
     log_losses,
     similarity_within,
 )
-from training.sheets import Sheet
 from training.train import parts_by_time
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
-
-MODEL = "model"
-SAME = "not distinguishable"
-CAPTION = (
-    "Ranked is what was shown, and what was shown the serving model chose: it had its say in every list, so "
-    "as_shown and current_model are not neutral, and a model that would show other posts can not be rewarded "
-    "here. See `feedrank counterfactual`."
-)
 
 _LOWER_IS_BETTER = ("log_loss", "normalised_entropy", "calibration_error")
 _DAY_MS = 86_400_000
@@ -71,72 +63,6 @@ class Knobs(BaseModel, frozen=True, extra="forbid"):
     small_author: int = Field(100, ge=1, description="An author with fewer followers is small.")
     least_rows: int = Field(500, ge=1, description="A cohort with fewer examples in the test is not judged.")
     seed: int = Field(0, description="Of the draws, and of the order of ties.")
-
-
-class Estimate(NamedTuple):
-    """A figure with its 95 % interval."""
-
-    value: float
-    standard_error: float
-    low: float
-    high: float
-
-
-class Gain(NamedTuple):
-    """The model less a baseline, and what to make of it."""
-
-    value: float
-    standard_error: float
-    low: float
-    high: float
-    verdict: str
-    """"better", "worse" or "not distinguishable"."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """The model and the baselines by one yardstick: a head, or the value."""
-
-    figures: dict[str, dict[str, Estimate]]
-    """By contender ("model" or a baseline) and metric."""
-    gains: dict[str, dict[str, Gain]]
-    """By baseline and metric."""
-
-
-@dataclass(frozen=True)
-class Evaluation:
-    """All figures of an evaluation."""
-
-    sizes: dict[str, int]
-    """Examples, lists, viewers and posts of the test, and examples before it."""
-    targets: dict[str, Target]
-    beyond: dict[str, dict[str, float]]
-    """Beyond accuracy: figures of the first k by each contender's value."""
-    cohorts: dict[str, Target]
-    """The value, on parts of the test."""
-    not_computed: dict[str, str]
-    """What is missing, with the reason."""
-    notes: tuple[str, ...] = (CAPTION,)
-
-    def document(self) -> dict[str, Any]:
-        """For machines."""
-        return {
-            **self.sizes,
-            "targets": {name: _document(one) for name, one in self.targets.items()},
-            "beyond_accuracy": self.beyond,
-            "cohorts": {name: _document(one) for name, one in self.cohorts.items()},
-            "not_computed": self.not_computed,
-            "notes": list(self.notes),
-        }
-
-    def sheets(self) -> list[Sheet]:
-        """For people."""
-        named = {**self.targets, **{f"value, {name}": one for name, one in self.cohorts.items()}}
-        sheets = [_sheet(name, one) for name, one in named.items()]
-        columns = list(next(iter(self.beyond.values()), {}))
-        rows = [(name, *(f"{one[what]:.4f}" for what in columns)) for name, one in self.beyond.items()]
-        missing = tuple(f"{name}: {reason}" for name, reason in self.not_computed.items())
-        return [*sheets, Sheet("beyond accuracy", ("", *columns), rows, (*missing, *self.notes))]
 
 
 def trained_before(data: ExampleSet, knobs: Knobs, tell: Callable[[str], None] = lambda _: None) -> Scores:
@@ -418,7 +344,7 @@ def _gain(what: str, value: float, draws: Floats) -> Gain:
     error, low, high = _spread(draws)
     sure = low > 0 or high < 0
     good = (value > 0) != (what in _LOWER_IS_BETTER)
-    return Gain(value, error, low, high, ("better" if good else "worse") if sure else SAME)
+    return Gain(value, error, low, high, (BETTER if good else WORSE) if sure else SAME)
 
 
 def _cohorts(test: Test) -> tuple[dict[str, Target], dict[str, str]]:
@@ -434,41 +360,3 @@ def _cohorts(test: Test) -> tuple[dict[str, Target], dict[str, str]]:
     enough = {name: part for name, part in parts.items() if part.sum() >= knobs.least_rows}
     small = {name: f"{part.sum()} examples in the test" for name, part in parts.items() if name not in enough}
     return {name: test.target(VALUE, part) for name, part in enough.items()}, small
-
-
-def _document(target: Target) -> dict[str, Any]:
-    def named(figures: Mapping[str, Estimate | Gain]) -> dict[str, Any]:
-        known = {name: one for name, one in figures.items() if np.isfinite(one.value)}
-        errors = {name: one.standard_error for name, one in known.items()}
-        intervals = {name: [one.low, one.high] for name, one in known.items()}
-        verdicts = {name: one.verdict for name, one in known.items() if isinstance(one, Gain)}
-        return {
-            **{name: one.value for name, one in known.items()},
-            "standard_error": errors,
-            "interval": intervals,
-            **({"verdict": verdicts} if verdicts else {}),
-        }
-
-    return {
-        **named(target.figures[MODEL]),
-        "baselines": {name: named(one) for name, one in target.figures.items() if name != MODEL},
-        "gain_over": {name: named(one) for name, one in target.gains.items()},
-    }
-
-
-def _sheet(name: str, target: Target) -> Sheet:
-    columns = list(target.figures[MODEL])
-    rows = []
-    for who, figures in target.figures.items():
-        cells = [f"{figures[what].value:.4f}" if what in figures else "" for what in columns]
-        rows.append((who, *cells))
-        if who in target.gains:
-            gains = target.gains[who]
-            rows.append((f"  model against {who}", *(_words(gains.get(what)) for what in columns)))
-    return Sheet(name, ("", *columns), rows, ("Gains with 95 % intervals over viewers.",))
-
-
-def _words(gain: Gain | None) -> str:
-    if gain is None or not np.isfinite(gain.value):
-        return ""
-    return f"{gain.value:+.4f} ({gain.low:+.4f} to {gain.high:+.4f}) {gain.verdict}"

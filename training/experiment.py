@@ -25,15 +25,13 @@ from scipy import stats
 from ranker.errors import InvalidArgument, NotFound
 from ranker.experiments import Experiment
 from ranker.fold import Fold
-from ranker.heads import NAMES, weights
+from ranker.heads import NAMES, VALUE, weights
 from ranker.state import State
 from training import histories
 from training.examples import Choices, Examples, ExampleSet
 
 Floats = NDArray[np.float64]
 
-VALUE = "value"
-"""The weighted sum of all heads."""
 CONFIDENCE = 0.95
 MISMATCH = 0.001
 """Below this chance of the viewers' division, something is wrong with it."""

@@ -6,11 +6,12 @@ by 1 / its propensity. The model of the reward, for the doubly robust estimators
 probability times how the place pulls (what was done over what was predicted, by place, learned from other
 viewers).
 
-Pages are taken as they were composed: what a candidate would bring in from elsewhere is not judged.
+Pages are taken as composed: what a candidate would bring in from elsewhere is not judged. A new post that was
+drawn for a place of its own stays there: that draw is part of any page, whoever orders the rest.
 """
 
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,8 @@ from numpy.typing import NDArray
 
 from ranker import heads
 from ranker.errors import InvalidArgument
-from training.baselines import VALUE
+from ranker.heads import VALUE
+from ranker.selection import COLD_START_PLACE
 from training.counterfactual import Counterfactual, Estimate, Floats, Logged, crossed, estimate, own_value
 from training.evaluate import Scores
 from training.examples import Examples, ExampleSet
@@ -69,7 +71,9 @@ def orders(data: ExampleSet, model: Scores) -> Orders:
     """
     rows = _pages(data.examples)
     said = model.predict(rows.features)
-    chosen = _chosen(rows, said.value)
+    new = drawn_new(rows)
+    rows = replace(rows, propensity=np.where(new, 1, rows.propensity))
+    chosen = _chosen(rows, said.value, new)
     by_target = {
         name: Order(estimate(_logged(rows, said.probabilities, chosen, name)), _as_logged(rows, name))
         for name in _targets(rows)
@@ -94,9 +98,23 @@ def _pages(examples: Examples) -> Examples:
     return known[np.lexsort((known.place, known.group))]
 
 
-def _chosen(rows: Examples, value: Floats) -> NDArray[np.intp]:
+def drawn_new(rows: Examples) -> NDArray[np.bool_]:
+    """Rows whose post was drawn for the cold-start place.
+
+    Their propensity is that of the draw, which no other row of the page has: those of swaps come in pairs.
+    """
+    _, of, count = np.unique(
+        np.stack([rows.group, rows.propensity]), axis=1, return_inverse=True, return_counts=True
+    )
+    alone = count[of.ravel()] == 1
+    return np.asarray(alone & (rows.place == COLD_START_PLACE) & (rows.propensity < 1), np.bool_)
+
+
+def _chosen(rows: Examples, value: Floats, new: NDArray[np.bool_]) -> NDArray[np.intp]:
     """For each row, in the order of pages and places, the row whose post the candidate puts there."""
-    return np.lexsort((np.arange(len(rows)), -value, rows.group))
+    chosen, ranked = np.arange(len(rows)), np.flatnonzero(~new)
+    chosen[ranked] = ranked[np.lexsort((ranked, -value[ranked], rows.group[ranked]))]
+    return chosen
 
 
 def _targets(rows: Examples) -> Iterator[str]:

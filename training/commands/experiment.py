@@ -146,7 +146,7 @@ def _share(words: str) -> tuple[str, float]:
 
 
 def _print_readout(told: "Readout") -> None:
-    from training.experiment import VALUE
+    from ranker.heads import VALUE
 
     sizes = table("variant", "share", "viewers", "answers", "posts", "value per viewer", "value per post")
     for one in told.readings:

@@ -162,7 +162,7 @@ def _sheet(path: Path, trained: "Trained") -> Sheet:
         columns,
         rows,
         (
-            f"Figures of {tested:,} examples, the last in time; {learned:,} learned from, {watched:,} watched.",
+            f"Figures of {tested:,} examples, the last; {learned:,} learned from, {watched:,} watched.",
             "The bundle then learned from all. base: log loss of the rate alone; error: of the calibration.",
             *(f"{name} is left out: {reason}" for name, reason in trained.left_out.items()),
             f"Of the value: {order}. Position: {trained.position}.",
