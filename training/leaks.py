@@ -244,7 +244,7 @@ def _learned(examples: Examples, label: Floats) -> tuple[NDArray[np.intp], Float
 def _within(lists: Numbers, label: Floats, score: Floats) -> Figure:
     """The AUC within lists, each weighted by its rows."""
     by_list = auc_by_list(lists, label, score)
-    if not np.isfinite(by_list).any():
+    if np.isfinite(by_list).sum() < _LEAST_LISTS:  # of fewer no error can be told
         return Figure(np.nan, np.nan)
     return mean(by_list, np.unique(lists, return_counts=True)[1].astype(np.float64))
 

@@ -78,6 +78,11 @@ def test_honest_features_pass(seed: int) -> None:
     assert found(honest(seed)) == {}
 
 
+def test_too_few_lists_raise_no_alarm() -> None:
+    few = [check(honest()[row : row + 10 * LIST])[0] for row in range(0, ROWS, 10 * LIST)]
+    assert all(one.sentence.startswith("not checked") for one in few)
+
+
 def test_a_feature_that_is_its_own_label_is_named() -> None:
     noise = np.random.default_rng(3).normal(0, 0.2, ROWS)
     assert "hour" in found(planted(honest().labels[:, CLICK] + noise))["single features"]
