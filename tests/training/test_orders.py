@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from ranker import features
 from ranker.errors import InvalidArgument
 from ranker.heads import NAMES, Prediction, predicted
+from ranker.selection import COLD_START_PLACE
 from training.examples import About, Examples, ExampleSet, Posts, not_logged
 from training.orders import Orders, orders
 
@@ -115,3 +116,17 @@ def test_examples_without_propensities_or_with_sampled_rows_are_refused() -> Non
         orders(replace(data, examples=replace(rows, propensity=np.full(len(rows), np.nan))), ByColumn())
     with pytest.raises(InvalidArgument, match="left out by sampling"):
         orders(replace(data, examples=replace(rows, weight=np.full(len(rows), 2, np.float32))), ByColumn())
+
+
+def test_the_draw_of_a_new_post_is_no_choice_of_the_candidate() -> None:
+    data, best = swapped_pages(3)
+    rows, first = data.examples, data.examples[data.examples.place == 0]
+    liked = np.zeros_like(first.labels)
+    liked[:, CLICK] = 1
+    place, propensity = np.full(PAGES, COLD_START_PLACE, np.int32), np.full(PAGES, 1 / 50)
+    new = replace(first, place=place, propensity=propensity, labels=liked)
+    both = {name: np.concatenate([column, vars(new)[name]]) for name, column in vars(rows).items()}
+    found = orders(replace(data, examples=Examples(**both)), ByColumn()).by_target["click"].found
+    truth = (PLACES * best + 1) / (PLACES + 1)
+    assert all(one.low <= truth <= one.high for one in found.estimates.values())
+    assert found.estimates["ips"].value == pytest.approx(truth, rel=0.05)
