@@ -1,7 +1,7 @@
 """The models folder: which bundle scores for whom now.
 
 The journal says which versions are in service; here they are held. While the active one can't be loaded, the
-one before goes on serving.
+one before goes on serving, after a restart too.
 """
 
 import threading
@@ -66,8 +66,10 @@ class Models:
 
     def prepare(self, *versions: str) -> None:
         """Load versions, to be at hand when the journal puts them into service. Raises BundleError."""
-        self._prepared = {version: self.load(version) for version in versions}
-        self._tried_s = float("-inf")  # one of them may have been refused before
+        loaded = {version: self.load(version) for version in versions}
+        with self._lock:
+            self._prepared = loaded
+            self._tried_s = float("-inf")  # one of them may have been refused before
 
     def serving(self, state: State, viewer_id: str) -> Serving:
         """What scores for a viewer. A viewer without an id is in no experiment.
@@ -100,10 +102,18 @@ class Models:
         at_hand = self._held | self._prepared
         found = {version: at_hand.get(version) or self._found(version) for version in in_service.versions}
         held = {version: scorer for version, scorer in found.items() if scorer}
-        self.active = held.get(in_service.active, self.active)
+        self.active = held.get(in_service.active) or self._before(in_service, at_hand)
         self._held = held
+        self._prepared = {version: self._prepared[version] for version in self._prepared.keys() - held.keys()}
         self._lacking, self._tried_s = len(held) < len(found), time.monotonic()
         self._followed = in_service
+
+    def _before(self, in_service: InService, at_hand: dict[str, Scorer]) -> Scorer:
+        """What serves in place of the active model: what did so far, or after a start the newest there is."""
+        if self._followed is not None:
+            return self.active
+        older = (at_hand.get(version) or self._found(version) for version in in_service.activated[-2::-1])
+        return next((scorer for scorer in older if scorer), self.active)
 
     def _found(self, version: str) -> Scorer | None:
         try:

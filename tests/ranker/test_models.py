@@ -136,6 +136,14 @@ def test_a_missing_or_damaged_bundle_leaves_the_one_before_serving(models: Model
     assert (serving.scorer, serving.wanted) == (before, False)
 
 
+def test_a_server_that_restarts_with_a_damaged_bundle_serves_the_one_before(models: Models) -> None:
+    break_(models, "third")
+    now = state("first")
+    now.in_service = now.in_service.activate("second").activate("third")
+    serving = models.serving(now, "ana")
+    assert (serving.scorer.version, serving.wanted) == ("second", False)
+
+
 def test_a_refused_bundle_serves_once_it_is_mended_and_prepared(models: Models) -> None:
     asked = state("fourth")
     models.serving(asked, "ana")
