@@ -68,12 +68,13 @@ class Admin(admin_pb2_grpc.AdminServicer):
         self, request: admin_pb2.ListModelsRequest, context: grpc.ServicerContext
     ) -> admin_pb2.ListModelsResponse:
         """The bundles in the models folder."""
-        in_service, models = self._in_service, self._service.models
-        models.follow(in_service)
+        models, state = self._service.models, self._service.state
+        with state.turn.read():  # else what is followed may be of before the last change, for all
+            in_service = state.in_service
+            models.follow(in_service)
+            active = models.active.version
         listed = bundle.list_bundles(models.folder)
-        return admin_pb2.ListModelsResponse(
-            models=[_model(one, models.active.version, in_service) for one in listed]
-        )
+        return admin_pb2.ListModelsResponse(models=[_model(one, active, in_service) for one in listed])
 
     def ActivateModel(
         self, request: admin_pb2.ActivateModelRequest, context: grpc.ServicerContext
