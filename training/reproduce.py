@@ -56,4 +56,4 @@ def _difference(name: str, before: object, after: object) -> str:
         return f"{FOREST} holds other trees"
     if name == "libraries":
         return f"it was trained with {before}, here are {after}"
-    return f"{MANIFEST} has another {name}"
+    return f"{MANIFEST} differs in {name}"
