@@ -21,7 +21,7 @@ from ranker import heads
 from ranker.heads import VALUE, Prediction
 from training import train
 from training.baselines import BASELINES, Unknown, column
-from training.evaluation import BETTER, CAPTION, MODEL, SAME, WORSE, Estimate, Evaluation, Gain, Target
+from training.evaluation import BETTER, CAPTION, FEW, MODEL, SAME, WORSE, Estimate, Evaluation, Gain, Target
 from training.examples import Examples, ExampleSet
 from training.metrics import (
     Ranked,
@@ -40,6 +40,8 @@ Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 _LOWER_IS_BETTER = ("log_loss", "normalised_entropy", "calibration_error")
+_LEAST_VIEWERS = 20
+"""Of fewer a bootstrap knows too little: its intervals are too narrow; of one viewer they have no width."""
 _DAY_MS = 86_400_000
 
 
@@ -303,7 +305,12 @@ def _compared(sums: Mapping[str, Mapping[str, _Sums]], viewers: int, knobs: Knob
     }
     gains = {
         who: {
-            what: _gain(what, value[MODEL][what] - value[who][what], drawn[MODEL][what] - draws)
+            what: _gain(
+                what,
+                value[MODEL][what] - value[who][what],
+                drawn[MODEL][what] - draws,
+                int(np.count_nonzero(sums[who][what].whole)),
+            )
             for what, draws in of.items()
         }
         for who, of in drawn.items()
@@ -340,8 +347,10 @@ def _spread(draws: Floats) -> tuple[float, float, float]:
     return float(known.std()), float(low), float(high)
 
 
-def _gain(what: str, value: float, draws: Floats) -> Gain:
+def _gain(what: str, value: float, draws: Floats, viewers: int) -> Gain:
     error, low, high = _spread(draws)
+    if viewers < _LEAST_VIEWERS:
+        return Gain(value, error, low, high, FEW)
     sure = low > 0 or high < 0
     good = (value > 0) != (what in _LOWER_IS_BETTER)
     return Gain(value, error, low, high, (BETTER if good else WORSE) if sure else SAME)

@@ -9,7 +9,7 @@ import numpy as np
 from training.sheets import Sheet
 
 MODEL, VALUE = "model", "value"
-BETTER, WORSE, SAME = "better", "worse", "not distinguishable"
+BETTER, WORSE, SAME, FEW = "better", "worse", "not distinguishable", "too few viewers"
 CAPTION = (
     "Ranked is what was shown, and what was shown the serving model chose: it had its say in every list, so "
     "as_shown and current_model are not neutral, and a model that would show other posts can not be rewarded "
@@ -44,7 +44,7 @@ class Gain(NamedTuple):
     low: float
     high: float
     verdict: str
-    """"better", "worse" or "not distinguishable"."""
+    """"better", "worse", "not distinguishable" or "too few viewers"."""
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from ranker import features
 from ranker.errors import InvalidArgument
 from ranker.heads import NAMES, Prediction, predicted
 from training import baselines
-from training.evaluate import SAME, Evaluation, Knobs, evaluate
+from training.evaluate import Knobs, evaluate
+from training.evaluation import FEW, SAME, Evaluation
 from training.examples import About, Examples, ExampleSet, Posts, not_logged
 from training.metrics import Ranked, mean
 from training.train import parts_by_time
@@ -95,6 +96,12 @@ def test_a_model_that_knows_the_chances_is_calibrated_and_beats_every_baseline()
     assert click.figures["model"]["calibration_error"].value < 0.05
     assert click.figures["model"]["normalised_entropy"].value < 1
     assert {one["auc"].verdict for one in click.gains.values()} == {"better"}
+
+
+def test_a_few_viewers_can_not_say_which_is_better() -> None:
+    rows = replace(shown().examples, viewer=shown().examples.group % 3)
+    found = evaluate(replace(shown(), examples=rows), Reads("agreement"), KNOBS)
+    assert {one.verdict for one in found.targets["click"].gains["random"].values()} == {FEW}
 
 
 def test_two_orders_of_chance_are_not_distinguishable() -> None:
