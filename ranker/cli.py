@@ -141,6 +141,9 @@ def show_version() -> None:
 
 def main() -> None:
     """Run the command line. An error on purpose is one sentence; a wrong argument exits with 2."""
+    from ranker.logs import set_up
+
+    set_up("warning", as_json=False)  # what a command prints is for machines too: logs go elsewhere
     for point in entry_points(group="feedrank.commands"):
         app.add_typer(point.load())
     try:

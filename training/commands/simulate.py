@@ -1,7 +1,6 @@
 """The commands `feedrank simulate` and `feedrank drift`: the loop, and whether predictions hold."""
 
 import json
-import logging
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -43,11 +42,8 @@ def simulate(
 
     Example: feedrank simulate --seeds 5 --weeks 3 --report simulated
     """
-    import structlog
-
     from training.loop.runs import run
 
-    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     with progress(quiet=as_json) as tell:
         summary = run(range(1, seeds + 1), weeks, viewers, processes, tell)
     if report is not None:

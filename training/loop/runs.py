@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from functools import partial
 from multiprocessing import get_context
 
+from ranker.logs import set_up
 from training.loop.outcome import LEVEL_DAYS, Outcome, Summary
 from training.loop.plan import Plan
 from training.loop.simulate import simulate
@@ -30,7 +32,8 @@ def run(seeds: Sequence[int], weeks: int, viewers: int, processes: int, tell: Te
     if processes == 1:
         return Summary([simulate(plan, tell=tell) for plan in plans])
     outcomes: list[Outcome] = []
-    with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes, context, partial(set_up, "error", as_json=False)) as pool:
         for done in as_completed([pool.submit(simulate, plan) for plan in plans]):
             outcomes.append(done.result())
             tell(f"{len(outcomes)} of {len(plans)} seeds are done")

@@ -1,6 +1,7 @@
 """The closed loop on a network of a few days."""
 
 import json
+import subprocess
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from tests.live import COMMAND
 from training.commands import app
 from training.loop import ARMS, LearningSettings, Outcome, Plan, Summary, feeds, simulate
 from training.loop.learner import Learner, Night
@@ -115,9 +117,9 @@ def test_the_drift_command_reads_a_data_folder(lived: Lived) -> None:
     assert report["days"][-1]["heads"]["click"]["predicted"] > 0
 
 
-def test_the_simulate_command_prints_all_feeds_and_draws_the_picture(tmp_path: Path) -> None:
-    words = "simulate --seeds 1 --weeks 1 --viewers 10 --json --report"
-    done = CliRunner().invoke(app, [*words.split(), str(tmp_path)])
+def test_the_simulate_command_prints_all_feeds_as_json_alone_and_draws_the_picture(tmp_path: Path) -> None:
+    words = "simulate --seeds 1 --processes 2 --weeks 1 --viewers 10 --json --report"
+    done = subprocess.run([*COMMAND, *words.split(), tmp_path], capture_output=True, check=True, timeout=120)
     document = json.loads(done.stdout)
     assert set(document["phases"]["back"]["arms"]) == set(ARMS)
     assert (tmp_path / "closed_loop.png").stat().st_size > 10_000
