@@ -62,7 +62,10 @@ class HeadDay(NamedTuple):
     observed_error: float
     """Its standard error, by viewers."""
     slope: float
-    """Of what happened against what was predicted, on the logit scale; 1 where predictions hold."""
+    """Of what happened against what was predicted, on the logit scale; 1 where predictions hold.
+
+    NaN where all that a viewer was shown was predicted alike.
+    """
     slope_error: float
     """Its standard error, by viewers."""
     viewers: int
@@ -92,14 +95,16 @@ class Report(NamedTuple):
     settings: DriftSettings
 
     def document(self) -> dict[str, Any]:
-        """For machines; a p that is not known is null."""
+        """For machines; what is not known is null."""
         days = [
-            day._asdict()
-            | {"heads": {name: head._asdict() for name, head in day.heads.items()}}
-            | {"p": None if np.isnan(day.p) else day.p}
+            _known(day._asdict()) | {"heads": {name: _known(head._asdict()) for name, head in day.heads.items()}}
             for day in self.days
         ]
         return {"days": days, "noticed": self.noticed, "settings": self.settings.model_dump()}
+
+
+def _known(values: dict[str, Any]) -> dict[str, Any]:
+    return {name: None if value != value else value for name, value in values.items()}
 
 
 def watch(found: ExampleSet, settings: DriftSettings | None = None) -> Report:
@@ -151,14 +156,15 @@ def _head(chance: Floats, label: Floats, weight: Floats, viewer: NDArray[np.int3
     beside = logit - usual[group]
     score = np.bincount(group, weight * (label - inside) * beside)
     known = np.bincount(group, information * beside**2)
-    step = score.sum() / known.sum()
+    total_known = known.sum() if known.sum() > 1e-12 * information.sum() else np.nan
+    step = score.sum() / total_known
     level = float(weight @ label / total)
     return HeadDay(
         predicted=float(weight @ chance / total),
         observed=level,
         observed_error=_error(np.bincount(group, weight * (label - level)), total),
         slope=float(1 + step),
-        slope_error=_error(score - step * known, known.sum()),
+        slope_error=_error(score - step * known, total_known),
         viewers=len(known),
         log_loss=float(weight @ np.where(label > 0, surprise[1], surprise[0]) / total),
         expected_log_loss=float(weight @ (chance * surprise[1] + (1 - chance) * surprise[0]) / total),
@@ -175,15 +181,13 @@ def _judged(day: Day, before: list[Day], settings: DriftSettings) -> Day:
     """The day beside the reference days."""
     t, p = {}, []
     for name, head in day.heads.items():
-        reference = [one.heads[name] for one in before if name in one.heads]
-        if len(reference) < settings.least_days:
-            continue
-        for reading, now, then in (
-            ("slope", _slope(head), [_slope(one) for one in reference]),
-            ("level", _level(head), [_level(one) for one in reference]),
-        ):
-            t[f"{name} {reading}"], freedom = out_of_line(now, then)
-            p.append(float(stats.t.cdf(t[f"{name} {reading}"], freedom)))
+        for reading, of in (("slope", _slope), ("level", _level)):
+            now = of(head)
+            then = [of(one.heads[name]) for one in before if name in one.heads]
+            then = [one for one in then if np.isfinite(one.value)]
+            if len(then) >= settings.least_days and np.isfinite(now.value):
+                t[f"{name} {reading}"], freedom = out_of_line(now, then)
+                p.append(float(stats.t.cdf(t[f"{name} {reading}"], freedom)))
     return day._replace(t=t, p=min(1.0, len(p) * min(p)) if p else float("nan"))
 
 

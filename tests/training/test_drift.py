@@ -115,3 +115,13 @@ def test_a_day_on_which_people_do_less_is_noticed_though_the_right_posts_are_tho
     report = watch(replace(found, examples=replace(found.examples, labels=labels)))
     assert report.noticed
     assert report.days[-1].t["click level"] < -5 < report.days[-1].t["click slope"]
+
+
+def test_a_fall_is_noticed_where_a_viewers_posts_are_all_predicted_alike() -> None:
+    found = served(6)
+    same = np.full_like(found.examples.probabilities, 0.25)
+    labels = found.examples.labels.copy()
+    labels[found.examples.time_ms >= BEGIN_MS + 5 * DAY_MS] = 0
+    report = watch(replace(found, examples=replace(found.examples, probabilities=same, labels=labels)))
+    assert report.noticed
+    assert report.document()["days"][-1]["heads"]["click"]["slope"] is None
