@@ -97,7 +97,7 @@ class Report(NamedTuple):
     def document(self) -> dict[str, Any]:
         """For machines; what is not known is null."""
         days = [
-            _known(day._asdict() | {"heads": {name: _known(one._asdict()) for name, one in day.heads.items()}})
+            _known(day._asdict()) | {"heads": {who: _known(one._asdict()) for who, one in day.heads.items()}}
             for day in self.days
         ]
         return {"days": days, "noticed": self.noticed, "settings": self.settings.model_dump()}
