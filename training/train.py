@@ -19,7 +19,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -278,10 +278,11 @@ class Bench:
         self.learn, self.watched, self.tested = parts
         self.weight = examples.weight.astype(np.float64)
         self.value = examples.labels @ WEIGHTS
-        self.position, self.handled = chosen(position, examples)
+        earlier = replace(examples, features=examples.features[:, :0])[self.learn]
+        self.position, self.handled = chosen(position, earlier)
         self.look = np.ones(len(examples))
         if self.position == "propensity":
-            curve = examination(examples)
+            curve = examination(earlier)
             self.look = curve.min() / at_places(curve, examples.place)
         self._bin(seed)
 
@@ -324,7 +325,7 @@ class Bench:
     def settings(self, head: str, knobs: Knobs, seed: int) -> dict[str, Any]:
         """What LightGBM is told."""
         share = min(knobs.examples_a_tree, knobs.most_examples_a_tree / max(len(self.learn), 1))
-        fixed = {
+        fixed: dict[str, Any] = {
             "learning_rate": knobs.learning_rate,
             "num_leaves": knobs.leaves,
             "min_data_in_leaf": knobs.least_examples_a_leaf,
@@ -335,19 +336,19 @@ class Bench:
             "seed": seed,
             **_LIGHTGBM,
         }
+        fixed["monotone_constraints"] = self._constraints(head)
         if head == RANKING:
             return fixed | _RANKING_SETTINGS
-        objective = "cross_entropy" if self.position == "propensity" else "binary"
-        return fixed | {"objective": objective, "monotone_constraints": self._constraints(head)}
+        return fixed | {"objective": "cross_entropy" if self.position == "propensity" else "binary"}
 
     def _constraints(self, head: str) -> list[int]:
-        """-1 where more of a column must not raise the chance, 1 where it must not lower it, 0 elsewhere."""
+        """-1 where more of a column must not raise the score, 1 where it must not lower it, 0 elsewhere."""
         if strange := [name for name in NEVER_HELPS if name not in features.NAMES]:
             raise TrainingFailed(
                 f"NEVER_HELPS in training/train.py names {', '.join(strange)}, which ranker.features does "
                 f"not have: name what took its place, or take it out"
             )
-        wanted = weights()[head] > 0
+        wanted = head == RANKING or weights()[head] > 0
         of = dict.fromkeys(NEVER_HELPS, -1 if wanted else 1) | {PLACE: -1}
         return [of.get(name, 0) for name in self.names]
 

@@ -12,7 +12,7 @@ from ranker.trees import raw_scores
 from tests.training.test_train import made_up
 from training.examples import Examples
 from training.position import ENOUGH_MOVED, NothingMoved, at_places, chosen, examination, moved
-from training.train import Knobs, fit
+from training.train import Bench, Knobs, fit, parts_by_time
 
 LOOKS = np.exp(-np.arange(10) / 5)
 KNOBS = Knobs(trees=30, learning_rate=0.2, leaves=7, threads=1)
@@ -71,3 +71,11 @@ def test_what_was_shown_low_is_not_taken_for_bad() -> None:
         low, high = raw_scores(forest, rows)[:, 0]
         better[way] = high - low
     assert max(better["place"], better["propensity"]) < 0.9 * better["ignored"]
+
+
+def test_the_pull_of_the_place_is_not_read_from_the_test() -> None:
+    data, parts = served(), parts_by_time(served(), 0.15, 0.15)
+    labels = data.labels.copy()
+    labels[parts[2]] = 0
+    benches = [Bench(one, parts, "propensity") for one in (data, replace(data, labels=labels))]
+    assert (benches[0].look == benches[1].look).all()

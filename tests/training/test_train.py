@@ -183,6 +183,19 @@ def test_forests_of_several_seeds_are_averaged_and_their_figures_spread() -> Non
     assert click.facts.trees < end - first <= 2 * click.facts.trees
 
 
+def test_the_ranking_part_does_not_reward_what_must_never_help() -> None:
+    examples = made_up(12_000)
+    columns, labels = examples.features.copy(), examples.labels.copy()
+    blocked = columns[:, features.NAMES.index("author_negative")]
+    labels[:, CLICK] = np.random.default_rng(3).random(12_000) < 0.1 + 0.4 * (blocked > 1)
+    rows = np.full((2, len(features.NAMES)), np.nan, np.float32)
+    rows[:, features.NAMES.index("author_negative")] = 0.1, 3
+    for ranking in (False, True):
+        trained = fit(replace(examples, labels=labels), KNOBS.model_copy(update={"ranking": ranking}))
+        low, high = trained.predict(rows).value
+        assert high <= low
+
+
 def test_the_ranking_part_learns_the_order_of_value() -> None:
     trained = fit(made_up(), KNOBS.model_copy(update={"ranking": True}))
     if (ranking := trained.model.ranking) is None:
