@@ -50,7 +50,7 @@ def dots(axes: Axes, rows: Sequence[str], series: Mapping[str, Sequence[Interval
     axes.set_yticks(range(len(rows)), rows)
     axes.set_ylim(len(rows) - 0.5, -0.5)
     axes.grid(False, axis="y")
-    axes.xaxis.set_major_locator(MaxNLocator(5))
+    axes.xaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
 
 
 def legend(figure: Figure, axes: Axes) -> None:

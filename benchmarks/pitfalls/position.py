@@ -71,7 +71,5 @@ def picture(curves: dict[str, Floats], gains: dict[str, Mean]) -> Figure:
         right, [names[way] for way in gains], {"gain": [drawing.around(*one) for one in gains.values()]}
     )
     right.axvline(0, color=GREY, lw=1)
-    right.set(
-        title="a model, against ignoring the place", xlabel="NDCG@10 by true utility, gain, 95 % intervals"
-    )
+    right.set(title="a model, against ignoring the place", xlabel="gain in NDCG@10 by true utility, 95 %")
     return figure

@@ -1,8 +1,8 @@
 """Sample ratio: an experiment between two equal models, one of which loses some of its viewers.
 
 The playground's viewers are dealt to two variants as a server deals them, and both get the same. Then
-8 % of the new variant's viewers are lost before the log, of those who do little, as if its first page came too
-late for old phones. The read-out is made of both logs.
+8 % of the new variant's viewers are lost before the log, of those who do little, as if its first page came
+too late for old phones. The read-out is made of both logs.
 """
 
 from dataclasses import replace
