@@ -155,10 +155,10 @@ class ImpressionLog:
         self._waiting += answers
         if time.monotonic() >= self._flushed + self.settings.flush_s:
             self._flush()
-        if self._segment is not None and self._is_due(self._segment):
-            self._finish()
         if served := [answer for answer in answers if answer.counts_as_served]:
             self._enter(served)
+        if self._segment is not None and self._is_due(self._segment):
+            self._finish()  # last: it takes longest, and whatever stands in its way costs nothing else
 
     def _take(self) -> list[Answer]:
         """The answers that wait, after a moment in which more may come."""

@@ -349,3 +349,11 @@ def test_rows_are_arrow_of_the_schema() -> None:
     batch.validate(full=True)
     assert isinstance(batch, pa.RecordBatch)
     assert batch.schema.equals(SCHEMA, check_metadata=True)
+
+
+def test_a_file_that_can_not_be_removed_does_not_keep_what_was_served_from_the_journal(
+    tmp_path: Path, journal: Journal
+) -> None:
+    (tmp_path / f"{1:015}{PARQUET}").mkdir()
+    logged(tmp_path, journal, answer("r1"), file_rows=1, flush_s=0.001)
+    assert len(journal.read("")) == 1
