@@ -114,7 +114,7 @@ def test_a_day_on_which_people_do_less_is_noticed_though_the_right_posts_are_tho
     labels = found.examples.labels * ~(last & (rng.random(len(last)) < 0.4))[:, None]
     report = watch(replace(found, examples=replace(found.examples, labels=labels)))
     assert report.noticed
-    assert report.days[-1].t["click level"] < -5 < report.days[-1].t["click slope"]
+    assert report.days[-1].t["level"] < -5 < report.days[-1].t["slope"]
 
 
 def test_a_fall_is_noticed_where_a_viewers_posts_are_all_predicted_alike() -> None:

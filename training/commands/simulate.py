@@ -58,7 +58,7 @@ def simulate(
 def drift(
     data: Annotated[Path, typer.Option(help="A server's data folder.")],
     journal: Annotated[str, typer.Option(help="The server's own journal, redis://host.")] = "",
-    false_alarms: Annotated[float, typer.Option(help="Share of days without drift that may alarm.")] = 0.005,
+    false_alarms: Annotated[float, typer.Option(help="Share of days without drift that may alarm.")] = 0.01,
     as_json: Json = False,
 ) -> None:
     """Say from the impressions log whether what is predicted still happens; exit 1 when it does not.
@@ -130,7 +130,7 @@ def _print_days(report: "Report") -> None:
         "observed",
         "slope ± error",
         "log loss",
-        "most out of line, t",
+        "the day out of line, t",
     )
     for day in report.days:
         for name in day.heads:
@@ -154,10 +154,11 @@ def _cells(day: "Day", name: str) -> list[str]:
         f"{head.observed:.4f} ± {head.observed_error:.4f}",
         f"{head.slope:.2f} ± {head.slope_error:.2f}",
         f"{head.log_loss:.4f} (expected {head.expected_log_loss:.4f})",
-        _judgement(day, name),
+        _judgement(day),
     ]
 
 
-def _judgement(day: "Day", name: str) -> str:
-    found = [day.t[f"{name} {reading}"] for reading in ("slope", "level") if f"{name} {reading}" in day.t]
-    return ", ".join(f"{value:+.1f}" for value in found) or "not judged"
+def _judgement(day: "Day") -> str:
+    if not day.t:
+        return "not judged"
+    return ", ".join(f"{name} {value:+.1f}" for name, value in day.t.items())
