@@ -3,6 +3,7 @@
 Serving, training, the metrics and the wire follow from this list.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -64,6 +65,12 @@ WEIGHTS = np.array([head.weight for head in HEADS])
 def weights() -> dict[str, float]:
     """What one action of each head is worth."""
     return {head.name: head.weight for head in HEADS}
+
+
+def longest_ms(names: Iterable[str]) -> int:
+    """The longest horizon of some heads: so long after an impression all its labels are known."""
+    wanted = {*names}
+    return max(head.horizon_ms for head in HEADS if head.name in wanted)
 
 
 class Prediction(NamedTuple):

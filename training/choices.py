@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.heads import DAY_MS, HEADS, NAMES
+from ranker.heads import DAY_MS, NAMES, longest_ms
 from ranker.state.recent_ids import hash_of
 from training.examples import NO_REQUEST, Choices, Impressions, Outcomes, labelled, together
 from training.exclusions import Behaviour
@@ -102,8 +102,7 @@ class _Tally:
 
 def _known_after_ms(choices: Choices) -> int:
     """How long after an impression all its labels are known."""
-    longest = max(head.horizon_ms for head in HEADS if head.name in choices.heads)
-    return longest + int(choices.wait_s * 1000)
+    return longest_ms(choices.heads) + int(choices.wait_s * 1000)
 
 
 def _behaviour(impressions: Impressions, outcomes: Outcomes, names: Names) -> Behaviour:

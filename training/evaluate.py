@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ranker import heads
-from ranker.heads import VALUE, Prediction
+from ranker.heads import VALUE, Prediction, longest_ms
 from training import train
 from training.baselines import BASELINES, Unknown, column
 from training.evaluation import BETTER, CAPTION, FEW, MODEL, SAME, WORSE, Estimate, Evaluation, Gain, Target
@@ -67,10 +67,20 @@ class Knobs(BaseModel, frozen=True, extra="forbid"):
     seed: int = Field(0, description="Of the draws, and of the order of ties.")
 
 
-def trained_before(data: ExampleSet, knobs: Knobs, tell: Callable[[str], None] = lambda _: None) -> Scores:
-    """A model that has learned from all that comes before the test."""
-    earlier = parts_by_time(data.examples, knobs.tested)[0]
-    return train.fit(data.examples[earlier], train.Knobs(), tell, data.about.heads)
+def trained_before(
+    data: ExampleSet, knobs: Knobs, tell: Callable[[str], None] = lambda _: None
+) -> tuple[Scores, int]:
+    """A model that has learned from what was known when the test began, and the end of what it learned from.
+
+    Labels are known when the longest horizon has passed, so what was shown shortly before the test is left
+    out; where that would leave less than half, it is not, and the end lies within the test.
+    """
+    earlier, late = parts_by_time(data.examples, knobs.tested)
+    times = data.examples.time_ms
+    known = earlier[times[earlier] + longest_ms(data.about.heads) <= times[late].min()]
+    kept = known if 2 * len(known) >= len(earlier) else earlier
+    model = train.fit(data.examples[kept], train.Knobs(), tell, data.about.heads)
+    return model, int(times[kept].max()) + longest_ms(data.about.heads)
 
 
 def evaluate(
@@ -111,7 +121,8 @@ def _seen(test: "Test", until_ms: int) -> tuple[str, ...]:
         return ()
     said = (
         f"THE MODEL MAY HAVE LEARNED FROM THE TEST: {share:.0%} of it is from before the end of what it "
-        "learned from. Leave --model out to judge one that is trained on the earlier part alone."
+        "learned from, labels that followed within their horizon counted in. Leave --model out, or take "
+        "examples of more days."
     )
     return (said,)
 

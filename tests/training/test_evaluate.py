@@ -12,7 +12,7 @@ from ranker import features
 from ranker.errors import InvalidArgument
 from ranker.heads import NAMES, Prediction, predicted
 from training import baselines
-from training.evaluate import Knobs, evaluate
+from training.evaluate import Knobs, evaluate, trained_before
 from training.evaluation import FEW, SAME, Evaluation
 from training.examples import About, Examples, ExampleSet, Posts, not_logged
 from training.metrics import Ranked, mean
@@ -124,6 +124,14 @@ def test_the_errors_of_lists_of_viewers_with_one_list_are_those_of_a_mean() -> N
 def test_a_model_that_learned_from_the_test_is_called_out() -> None:
     note = evaluate(shown(), Reads("hour"), KNOBS, learned_until_ms=10**13).notes[0]
     assert note.startswith("THE MODEL MAY HAVE LEARNED FROM THE TEST: 100%")
+
+
+def test_a_model_learns_only_what_was_known_when_the_test_began() -> None:
+    rows = shown().examples
+    days = replace(shown(), examples=replace(rows, time_ms=rows.time_ms[0] + rows.group * 10 * 60_000))
+    begin_ms = days.examples.time_ms[parts_by_time(days.examples, KNOBS.tested)[1]].min()
+    assert trained_before(days, KNOBS)[1] <= begin_ms
+    assert trained_before(shown(), KNOBS)[1] > shown().examples.time_ms.max()
 
 
 def test_what_can_not_be_told_is_said_and_not_zero() -> None:

@@ -94,10 +94,11 @@ def _on_examples(
     knobs = Knobs(tested=tested)
     if model is None:
         tell("training on the earlier part")
-        scorer, until_ms = trained_before(data, knobs, tell), 0
+        scorer, until_ms = trained_before(data, knobs, tell)
     else:
         loaded = bundle.load(existing(model), features.NAMES, heads.NAMES)
-        scorer, until_ms = loaded, loaded.manifest.to_ms
+        learned = [head.name for head in loaded.manifest.heads]
+        scorer, until_ms = loaded, loaded.manifest.to_ms + heads.longest_ms(learned)
     result = evaluate(data, scorer, knobs, tell, until_ms)
     return result, check(data.examples, tell) if leaks else []
 
