@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -128,7 +129,7 @@ def test_the_simulate_command_prints_all_feeds_as_json_alone_and_draws_the_pictu
 
 def test_a_page_that_was_read_before_is_worth_nothing() -> None:
     page = behaviour.Page(*np.array([[2.0, 1.0]], np.float32), *np.zeros((3, 2), np.bool_))
-    read = behaviour.Page(page.utility, *np.zeros((3, 2), np.bool_), read=np.ones(2, np.bool_))
+    read = replace(page, read=np.ones(2, np.bool_))
     assert worth(page)[0] == pytest.approx(2 + behaviour.attention(2)[1])
     assert worth(read).tolist() == [0, 0, 0]
 
@@ -151,3 +152,10 @@ def test_visits_and_viewers_are_the_same_for_every_feed() -> None:
         live(plan, audience, feeds.Simple(audience, plan.page_size, feeds.chronological))
     assert np.array_equal(first.read, second.read)
     assert np.array_equal(first.stands, second.stands)
+
+
+def test_a_plan_changes_the_tastes_of_as_many_as_it_says() -> None:
+    plan = Plan(**TINY.model_dump() | {"viewers": 200, "changed": 0.3})
+    people = Audience(plan.world, plan.change).people(plan.world.end_ms)
+    others = (people.taste != plan.world.people.taste).any(axis=1)
+    assert others.mean() == pytest.approx(0.3, abs=0.12)
