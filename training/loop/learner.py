@@ -29,7 +29,7 @@ class LearningSettings(BaseModel, frozen=True, extra="forbid"):
     after_drift_days: float = Field(
         5, gt=0, description="The same after drift was noticed, growing again by a day a day."
     )
-    knobs: Knobs = Knobs(trees=60, leaves=15, learning_rate=0.12, patience=8, position="ignored", threads=1)
+    knobs: Knobs = Knobs(trees=40, leaves=15, learning_rate=0.15, patience=6, position="ignored", threads=1)
 
 
 @dataclass(frozen=True)
