@@ -28,14 +28,16 @@ _NEAREST = 1e-9
 def calibrated(raw: Floats, labels: Labels, weight: Floats, group: Numbers) -> Platt | Isotonic:
     """The better of Platt's line and the isotonic curve, for raw scores that the trees did not learn from.
 
-    All are of length n; rows of one `group` stay in one fold. LightGBM's own probability, moved to the base
-    rate, where there is too little to fit.
+    All are of length n; rows of one `group` stay in one fold. LightGBM's own probability, as it is, where there
+    is too little to fit; Platt's line where there are fewer groups than folds.
     """
     line = platt(raw, labels, weight)
     if min(labels.sum(), len(labels) - labels.sum()) < _FOLDS * _LEAST:
         return line
     losses = np.zeros((2, len(raw)))
-    fold = group % _FOLDS
+    fold = np.unique(group, return_inverse=True)[1] % _FOLDS
+    if fold.max() < _FOLDS - 1:
+        return line
     for one in range(_FOLDS):
         learn, judge = fold != one, fold == one
         for kind, fit in enumerate((platt, isotonic)):

@@ -64,3 +64,7 @@ def test_too_few_positives_leave_the_trees_own_probability() -> None:
 
 def test_a_falling_score_is_not_turned_round() -> None:
     assert platt(RAW, drawn(sigmoid(-RAW)), WEIGHT) == Platt()
+
+
+def test_rows_of_one_group_get_the_line() -> None:
+    assert isinstance(calibrated(RAW, drawn(sigmoid(RAW)), WEIGHT, np.zeros(ROWS, int)), Platt)
