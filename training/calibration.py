@@ -28,7 +28,7 @@ _NEAREST = 1e-9
 def calibrated(raw: Floats, labels: Labels, weight: Floats, group: Numbers) -> Platt | Isotonic:
     """The better of Platt's line and the isotonic curve, for raw scores that the trees did not learn from.
 
-    All are of length n; rows of one `group` stay in one fold. LightGBM's own probability, as it is, where there
+    All are of length n; rows of one `group` stay in one fold. LightGBM's own probability where there
     is too little to fit; Platt's line where there are fewer groups than folds.
     """
     line = platt(raw, labels, weight)
