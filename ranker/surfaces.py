@@ -22,7 +22,8 @@ _ALWAYS = (
 )
 """No timeline shows these. `duplicate` comes after all others: what it keeps must not be removed by them."""
 
-_TASTE = (factors.fatigue, factors.chosen_topics, factors.ai_level, factors.seen_before)
+_CHOSEN = (factors.fatigue, factors.chosen_topics, factors.ai_level)
+_TASTE = (*_CHOSEN, factors.seen_before)
 
 FOR_YOU = Pipeline(
     sources=(
@@ -100,10 +101,10 @@ CALLER = Pipeline(
     sources=(),
     filters=(*_ALWAYS, filters.duplicate),
     once=(),
-    factors=_TASTE,
+    factors=_CHOSEN,
     order=selection.best_first,
 )
-"""For RankPosts: the caller is the source."""
+"""For RankPosts: the caller is the source, and knows what the viewer has met."""
 
 SURFACES: dict[int, Pipeline] = {
     types_pb2.SURFACE_FOR_YOU: FOR_YOU,

@@ -234,7 +234,7 @@ def trainable(
     for column, name in enumerate(NAMES):
         positives = int(examples.labels[learn, column].sum())
         if name not in heads:
-            left_out[name] = "the examples were made before its horizon had passed"
+            left_out[name] = "the examples have no labels of it"
         elif min(positives, len(learn) - positives) < least_positives:
             left_out[name] = f"{positives:,} of {len(learn):,} examples are positive"
         else:

@@ -123,7 +123,7 @@ def test_a_head_without_positives_is_left_out_and_named() -> None:
 def test_a_head_that_the_examples_were_not_labelled_for_is_left_out() -> None:
     trained = fit(made_up(), KNOBS, heads=("click",))
     assert list(trained.heads) == ["click"]
-    assert trained.left_out["like"] == "the examples were made before its horizon had passed"
+    assert trained.left_out["like"] == "the examples have no labels of it"
 
 
 @pytest.mark.parametrize("position", ["ignored", "place"])
