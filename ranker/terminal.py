@@ -1,6 +1,7 @@
 """What commands share: what is printed where, and arguments that several have."""
 
 import json
+import math
 from typing import Annotated, Any
 
 import typer
@@ -22,9 +23,26 @@ def document_of(message: Message) -> dict[str, Any]:
     return document
 
 
-def print_json(document: Any) -> None:
-    """One line of JSON."""
-    print(json.dumps(document, ensure_ascii=False))  # noqa: T201
+def print_json(document: Any, indent: int | None = None) -> None:
+    """JSON, in one line unless it is indented."""
+    print(as_json(document, indent))  # noqa: T201
+
+
+def as_json(document: Any, indent: int | None = None) -> str:
+    """JSON; a number that is not known, NaN, is null, since JSON has no other word for it.
+
+    >>> as_json({"auc": float("nan"), "spread": [0.5, float("inf")]})
+    '{"auc": null, "spread": [0.5, null]}'
+    """
+    return json.dumps(_finite(document), ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def table(*titles: str) -> Table:

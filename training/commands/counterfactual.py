@@ -1,12 +1,11 @@
 """The command `feedrank counterfactual`."""
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from training.commands.shared import Json, existing, print_sheet, progress
+from training.commands.shared import Json, existing, print_json, print_sheet, progress
 
 app = typer.Typer()
 
@@ -35,7 +34,7 @@ def counterfactual(
         tell("estimating")
         found = orders(data, scorer)
     if as_json:
-        typer.echo(json.dumps(found.document(), indent=2))
+        print_json(found.document(), indent=2)
         return
     for sheet in found.sheets():
         print_sheet(sheet)

@@ -1,12 +1,11 @@
 """The command `feedrank evaluate`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training.commands.shared import Json, existing, print_sheet, progress
+from training.commands.shared import Json, existing, print_json, print_sheet, progress
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
     from collections.abc import Callable
@@ -116,7 +115,7 @@ def _replayed(path: Path, tell: "Callable[[str], None]") -> "Check":
 def _print(result: "Result", checks: "list[Check]", as_json: bool) -> None:
     if as_json:
         found = {"leaks": [vars(check) for check in checks]} if checks else {}
-        typer.echo(json.dumps({**result.document(), **found}, indent=2))
+        print_json({**result.document(), **found}, indent=2)
         return
     for sheet in result.sheets():
         print_sheet(sheet)

@@ -8,10 +8,20 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console, table
+from ranker.terminal import DEFAULT_ADDRESS, Address, Json, as_json, console, print_json, table
 from training.sheets import Sheet
 
-__all__ = ["DEFAULT_ADDRESS", "Address", "Json", "console", "existing", "print_sheet", "progress"]
+__all__ = [
+    "DEFAULT_ADDRESS",
+    "Address",
+    "Json",
+    "as_json",
+    "console",
+    "existing",
+    "print_json",
+    "print_sheet",
+    "progress",
+]
 
 
 def existing(path: Path | None) -> Path:

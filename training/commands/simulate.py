@@ -1,6 +1,5 @@
 """The commands `feedrank simulate` and `feedrank drift`: the loop, and whether predictions hold."""
 
-import json
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from training.commands.shared import Json, console, existing, progress
+from training.commands.shared import Json, as_json, console, existing, print_json, progress
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
     from training.drift import Day, Report
@@ -52,7 +51,7 @@ def simulate(
     if report is not None:
         _write(summary, report)
     if as_json:
-        typer.echo(json.dumps(summary.document(), indent=2))
+        print_json(summary.document(), indent=2)
     else:
         _print(summary)
 
@@ -80,7 +79,7 @@ def drift(
         found = example_set(data=existing(data), journal_url=journal, choices=Choices(heads=quick), tell=tell)
     watched = watch(found, DriftSettings(false_alarms=false_alarms))
     if as_json:
-        typer.echo(json.dumps(watched.document(), indent=2))
+        print_json(watched.document(), indent=2)
     else:
         _print_days(watched)
     raise typer.Exit(1 if watched.noticed else 0)
@@ -91,7 +90,7 @@ def _write(summary: "Summary", folder: Path) -> None:
 
     folder.mkdir(parents=True, exist_ok=True)
     plot.save(summary, folder / "closed_loop.png")
-    (folder / "closed_loop.json").write_text(json.dumps(summary.document(), indent=2) + "\n")
+    (folder / "closed_loop.json").write_text(as_json(summary.document(), indent=2) + "\n")
 
 
 def _print(summary: "Summary") -> None:

@@ -1,12 +1,11 @@
 """The commands `feedrank train` and `feedrank reproduce`."""
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from training.commands.shared import Json, console, existing, print_sheet, progress
+from training.commands.shared import Json, console, existing, print_json, print_sheet, progress
 from training.sheets import Sheet
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
@@ -94,7 +93,7 @@ def reproduce(
         tell("reading the examples")
         found = differences(existing(bundle), example_files.read(existing(examples)), tell)
     if as_json:
-        typer.echo(json.dumps({"bundle": str(bundle), "same": not found, "differences": found}, indent=2))
+        print_json({"bundle": str(bundle), "same": not found, "differences": found}, indent=2)
     elif not found:
         console.print(f"{bundle.name} is what its manifest and the examples make, bit for bit.")
     else:
@@ -137,7 +136,7 @@ def _activate(address: str, version: str) -> None:
 
 def _print_training(path: Path, trained: "Trained", knobs: "Knobs", as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(_document(path, trained, knobs), indent=2))
+        print_json(_document(path, trained, knobs), indent=2)
         return
     print_sheet(_sheet(path, trained))
 
