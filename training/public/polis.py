@@ -39,11 +39,36 @@ def polis(rows: Sequence[Row], seeds: tuple[int, ...] = SEEDS, tell: Tell = lamb
 
     AUC of agree against disagree and pass, a viewer with at least ten votes at a time, weighted by the votes
     ranked; the mean of the conversations with over 4,000 votes. All viewers' histories are folded before
-    anything is ranked; features, model and agree rates know nothing but the histories.
+    anything is ranked; features, model and agree rates know nothing but the histories. The baseline
+    `without_disagree` is the same, but for a history in which who disagrees has only seen the post.
     """
-    tell("replaying")
     history, ballots = _ballots(rows)
-    replay = Replay(State(dimension_of(rows)))
+    ranked, examples = _ranked(history, ballots, seeds, tell)
+    tell("once more, without disagree")
+    without, _ = _ranked([row for row in history if not _disagrees(row)], ballots, seeds, tell)
+    by_baseline = _agree_rates(history, ballots) | {"without_disagree": without}
+    weights = np.array([len(one.posts) for one in ballots], np.float64)
+    strata = np.array([one.conversation for one in ballots])
+    return compared(
+        "polis",
+        "auc_per_viewer",
+        "viewers",
+        PROTOCOL,
+        ranked,
+        by_baseline,
+        examples,
+        seeds,
+        weights,
+        strata,
+    )
+
+
+def _ranked(
+    history: Sequence[Row], ballots: Sequence["_Ballot"], seeds: Sequence[int], tell: Tell
+) -> tuple[Floats, int]:
+    """AUC a viewer by models that learned from a history, and the impressions that they learned from."""
+    tell("replaying")
+    replay = Replay(State(dimension_of(history)))
     replay.run(of_rows(history))
     examples = replay.examples()
     tests = [replay.rows(Ask(one.viewer, one.time_ms, t.SURFACE_COMMUNITY), one.posts) for one in ballots]
@@ -52,21 +77,12 @@ def polis(rows: Sequence[Row], seeds: tuple[int, ...] = SEEDS, tell: Tell = lamb
     for model in models(examples, seeds, tell):
         scores = np.split(model.probabilities(np.concatenate(tests))[:, _LIKE], ends)
         scored.append([auc(one.agrees, score) for one, score in zip(ballots, scores, strict=True)])
-    by_baseline = _agree_rates(history, ballots)
-    weights = np.array([len(one.posts) for one in ballots], np.float64)
-    strata = np.array([one.conversation for one in ballots])
-    return compared(
-        "polis",
-        "auc_per_viewer",
-        "viewers",
-        PROTOCOL,
-        np.mean(scored, axis=0),
-        by_baseline,
-        len(examples),
-        seeds,
-        weights,
-        strata,
-    )
+    ranked: Floats = np.mean(scored, axis=0)
+    return ranked, len(examples)
+
+
+def _disagrees(row: Row) -> bool:
+    return isinstance(row, t.Event) and row.kind == t.EVENT_KIND_REQUEST_LESS
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from training.public import EVALUATIONS, evaluate, polis
 from training.public.comparison import Comparison
 from training.rows import Row
 
-DATA = Path(__file__).parents[3] / "shared" / "data"
+DATA = Path(__file__).parents[4] / "shared" / "data"
 RANKLENS, TAXES = DATA / "ranklens", DATA / "polis_scoop" / "taxes"
 
 needs_ranklens = pytest.mark.skipif(
@@ -59,6 +59,12 @@ def test_on_polis_the_model_is_better_than_the_item_agree_rate() -> None:
     comparison = on_taxes()
     gain = comparison.gains["item_agree_rate"]
     assert gain.value > 0.012
+    assert gain.value > 2 * gain.standard_error
+
+
+@needs_polis
+def test_on_polis_it_helps_to_send_disagree_as_a_negative_event() -> None:
+    gain = on_taxes().gains["without_disagree"]
     assert gain.value > 2 * gain.standard_error
 
 
