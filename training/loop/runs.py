@@ -6,6 +6,7 @@ from functools import partial
 from multiprocessing import get_context
 
 from ranker.logs import set_up
+from training.loop.feeds import ARMS
 from training.loop.outcome import LEVEL_DAYS, Outcome, Summary
 from training.loop.plan import Plan
 from training.loop.simulate import simulate
@@ -31,10 +32,22 @@ def run(plans: Sequence[Plan], processes: int, tell: Tell) -> Summary:
     """Simulate all plans; `tell` hears how far they are."""
     if processes == 1:
         return Summary([simulate(plan, tell=tell) for plan in plans])
-    outcomes: list[Outcome] = []
+    parts: dict[tuple[int, str], Outcome] = {}
     context = get_context("spawn")
     with ProcessPoolExecutor(processes, context, partial(set_up, "error", as_json=False)) as pool:
-        for done in as_completed([pool.submit(simulate, plan) for plan in plans]):
-            outcomes.append(done.result())
-            tell(f"{len(outcomes)} of {len(plans)} seeds are done")
-    return Summary(sorted(outcomes, key=lambda one: one.plan.seed))
+        # A life each, the longest first, so that no core waits for the last seed.
+        begun = {
+            pool.submit(simulate, plan, arms=(arm,)): (number, arm)
+            for arm in ARMS
+            for number, plan in enumerate(plans)
+        }
+        for done in as_completed(begun):
+            parts[begun[done]] = done.result()
+            tell(f"{len(parts)} of {len(begun)} lives are done")
+    return Summary([_whole([parts[number, arm] for arm in ARMS]) for number in range(len(plans))])
+
+
+def _whole(parts: Sequence[Outcome]) -> Outcome:
+    """One seed, from an outcome for each arm."""
+    days = {arm: of for part in parts for arm, of in part.days.items()}
+    return Outcome(parts[0].plan, days, [night for part in parts for night in part.nights])
