@@ -44,14 +44,16 @@ def choose(
 ) -> Chosen:
     """The rows that become examples.
 
-    `seen`: bool (n,), which rows were on a screen as far as anything but the outcomes tells. The features
-    and probabilities of the impressions are not looked at.
+    `seen`: bool (n,), which rows were on a screen as far as anything but the outcomes tells. An outcome tells
+    it too, but not where nothing else was told of the answer: of clients that tell nothing, only the rows
+    that something followed would stay. The features and probabilities of the impressions are not looked at.
     """
     labels = labelled(impressions, outcomes).labels
     labels[:, [name not in choices.heads for name in NAMES]] = 0
     nothing = ~np.asarray(labels.any(axis=1))
     tally = _Tally(len(impressions))
-    tally.take("not_seen", nothing & ~seen)
+    told = np.isin(impressions.group, impressions.group[seen])
+    tally.take("not_seen", ~seen & (nothing | ~told))
     if choices.until_ms is not None:
         tally.take("horizon_not_passed", impressions.time_ms + _known_after_ms(choices) > choices.until_ms)
     for rule, viewers in choices.exclude.masks(_behaviour(impressions, outcomes, names)).items():

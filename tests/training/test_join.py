@@ -158,13 +158,21 @@ def test_sights_of_a_callers_posts_do_not_say_that_other_surfaces_tell_what_was_
     assert found.posts.ids[found.examples.post].tolist() == ["p1", "p2", "p3"]
 
 
+def test_of_an_answer_whose_client_tells_no_sights_not_even_the_clicks_stay(tmp_path: Path) -> None:
+    answers = [answer(), answer("r2", ["p3", "p4"], at=9, viewer_id="omar")]
+    rows = [event("impression", request_id="r1"), event("click", "p3", at=99, viewer="omar")]
+    found = joined(tmp_path, answers, rows, Choices())
+    assert found.posts.ids[found.examples.post].tolist() == ["p1"]
+
+
 def test_where_no_client_tells_what_was_seen_served_is_seen(tmp_path: Path) -> None:
     assert len(joined(tmp_path, [answer()], [event("click")], Choices()).examples) == 2
 
 
 def test_what_a_caller_had_ranked_is_seen_when_an_event_says_so(tmp_path: Path) -> None:
     ranked = answer(sources=["caller", "caller"])
-    found = joined(tmp_path, [ranked], [event("like", "p2", request_id="r1")], Choices())
+    rows = [event(kind, "p2", request_id="r1") for kind in ("impression", "like")]
+    found = joined(tmp_path, [ranked], rows, Choices())
     assert found.posts.ids.tolist() == ["p2"]
 
 
