@@ -1,7 +1,6 @@
 """The Musts of learning on real people's data, and that an evaluation does not peek."""
 
 import json
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -105,11 +104,15 @@ def conversation(answers: np.random.Generator) -> list[Row]:
     return rows
 
 
+@cache
+def on_dice() -> Comparison:
+    return polis(conversation(np.random.default_rng(1)), seeds=(1,))
+
+
 def test_a_conversation_of_dice_is_not_distinguishable_from_chance() -> None:
-    rows: Sequence[Row] = conversation(np.random.default_rng(1))
-    comparison = polis(rows, seeds=(1,))
-    assert abs(comparison.model.value - 0.5) < 3 * comparison.model.standard_error
-    assert comparison.units > 200
+    figure = on_dice().model
+    assert abs(figure.value - 0.5) < 3 * figure.standard_error
+    assert on_dice().units > 200
 
 
 def test_a_wrong_argument_is_a_sentence_and_exit_2(tmp_path: Path) -> None:
@@ -125,13 +128,13 @@ def test_the_help_says_what_each_evaluation_knows() -> None:
 
 
 def test_the_table_says_what_the_evaluation_knows() -> None:
-    (sheet,) = polis(conversation(np.random.default_rng(2)), seeds=(1,)).sheets()
+    (sheet,) = on_dice().sheets()
     assert EVALUATIONS["polis"].protocol in sheet.notes
     assert [row[0] for row in sheet.rows][:3] == ["model", "random", "item_agree_rate"]
 
 
 def test_the_document_names_the_figures_and_the_baselines() -> None:
-    document = polis(conversation(np.random.default_rng(2)), seeds=(1,)).document()
+    document = on_dice().document()
     assert {"auc_per_viewer", "standard_error", "units", "seeds"} <= document.keys()
     assert json.loads(json.dumps(document["baselines"]))["item_agree_rate"].keys() == {
         "auc_per_viewer",
