@@ -2,15 +2,16 @@
 
 A ranker that always shows what it thinks best learns nothing about the rest. Two small draws show it:
 
-- **A new post** out of the n that the fresh source brought, all with one chance, gets a place of its own. Its
-  propensity is that of the draw, 1/n. Where it says the same as a post of the page, the page does without.
+- **A new post** out of the n that the fresh source brought, all with one chance, gets a place of its own on a
+  share `f` of first pages. Its propensity is that of the draw, f/n. Where it says the same as a post of the
+  page, the page does without.
 - **A swap**: on a share `s` of first pages two of the first `m` ranked posts change places, each pair with
   one chance. So a post stays where the ranker put it with the propensity 1 - 2s/m, and comes to any one other
   of the places with 2s/(m(m-1)). The new post's own place takes no part and is not counted.
 
 A propensity is the chance that this post came to this place: exact, and conditional on which new post was
-drawn, since the order of the others is made without that one. Such swaps tell the pull of a place from that
-of a post (Craswell et al., WSDM 2008; Joachims, Swaminathan and Schnabel, WSDM 2017).
+drawn, if any, since the order of the others is made without that one. Such swaps tell the pull of a place
+from that of a post (Craswell et al., WSDM 2008; Joachims, Swaminathan and Schnabel, WSDM 2017).
 """
 
 from typing import NamedTuple
@@ -23,7 +24,9 @@ from pydantic import BaseModel, Field
 class ExplorationSettings(BaseModel, frozen=True, extra="forbid"):
     """What chance may change on the first page of a session, for_you and discover only."""
 
-    fresh: bool = Field(True, description="A new post, drawn from those there are, has the seventh place.")
+    fresh_share: float = Field(
+        0.25, ge=0, le=1, description="Share of first pages whose seventh place has a drawn new post."
+    )
     swap_share: float = Field(
         0.05, ge=0, le=1, description="Share of first pages on which two posts change places."
     )

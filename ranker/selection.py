@@ -121,9 +121,10 @@ class _Drawn(NamedTuple):
 
 def _draw(query: Query, chance: np.random.Generator, rows: NDArray[np.int64], places: int) -> _Drawn | None:
     """One of the new posts for the cold-start place, all with one chance."""
-    if not query.ask.exploration.fresh or not len(rows) or places <= COLD_START_PLACE:
+    share = query.ask.exploration.fresh_share
+    if not len(rows) or places <= COLD_START_PLACE or chance.random() >= share:
         return None
-    return _Drawn(int(rows[chance.integers(len(rows))]), 1.0 / len(rows))
+    return _Drawn(int(rows[chance.integers(len(rows))]), share / len(rows))
 
 
 def _swapped(query: Query, chance: np.random.Generator, page: Selection, first: int) -> Selection:

@@ -107,7 +107,7 @@ class Users(Table):
     disliked: Slots = column(np.int32, 32, of="post")
     """Ring: posts that the viewer wants less of."""
     disliked_count: Int64s = column(np.int64)
-    seen: Slots = column(np.int32, 512, of="post")
+    seen: Slots = column(np.int32, 1024, of="post")
     """Ring: posts that were on the screen."""
     seen_count: Int64s = column(np.int64)
     served: Slots = column(np.int32, 256, of="post")

@@ -18,7 +18,7 @@ from ranker.timelines import Timelines
 from tests.ranker.network import NOW, VIEWERS, playground
 from tests.ranker.test_timelines import of
 
-OFTEN = ExplorationSettings(swap_share=0.5, swap_places=3)
+OFTEN = ExplorationSettings(fresh_share=1, swap_share=0.5, swap_places=3)
 DRAWS = 20_000
 
 
@@ -29,7 +29,7 @@ def assert_frequent(count: int, draws: int, chance: float) -> None:
 
 @pytest.mark.parametrize("places", [2, 3, 4])
 def test_a_posts_propensities_over_the_places_sum_to_one(places: int) -> None:
-    settings = ExplorationSettings(swap_share=0.3, swap_places=places)
+    settings = ExplorationSettings(fresh_share=1, swap_share=0.3, swap_places=places)
     told: dict[tuple[int, int], float] = {}
     for seed in range(2_000):
         drawn = swap(np.random.default_rng(seed), settings, 6, 6)
@@ -71,6 +71,14 @@ def test_given_the_new_post_a_page_is_as_its_propensities_say() -> None:
     assert len({chance for chance in told.values() if chance < 1}) == 3
 
 
+def test_a_new_post_is_drawn_on_the_share_of_pages_that_is_asked_for() -> None:
+    some = pages(800, ExplorationSettings(fresh_share=0.3, swap_share=0))
+    with_new = [one.propensity[COLD_START_PLACE] for one in some if one.propensity[COLD_START_PLACE] < 1]
+    assert_frequent(len(with_new), 800, 0.3)
+    always = pages(1, ExplorationSettings(fresh_share=1, swap_share=0))[0].propensity[COLD_START_PLACE]
+    assert with_new[0] == pytest.approx(0.3 * always)
+
+
 def pages(count: int, exploration: ExplorationSettings, surface: int = 1, **ask: Any) -> list[Ranking]:
     """One first page by each of many seeds: of one viewer, at one moment."""
     town = playground()
@@ -83,7 +91,7 @@ def pages(count: int, exploration: ExplorationSettings, surface: int = 1, **ask:
 
 
 def test_the_new_posts_place_takes_no_part_in_a_swap() -> None:
-    settings = ExplorationSettings(swap_share=1, swap_places=10)
+    settings = ExplorationSettings(fresh_share=1, swap_share=1, swap_places=10)
     for ranking in pages(200, settings):
         moved = np.flatnonzero(ranking.propensity < 0.5)
         ranked = np.setdiff1d(moved, [COLD_START_PLACE])
@@ -92,7 +100,7 @@ def test_the_new_posts_place_takes_no_part_in_a_swap() -> None:
 
 
 def test_a_swap_stays_on_the_page() -> None:
-    settings = ExplorationSettings(swap_share=1)
+    settings = ExplorationSettings(fresh_share=1, swap_share=1)
     for ranking in pages(100, settings, size=3):
         assert np.flatnonzero(ranking.propensity < 1).max(initial=0) in (2, COLD_START_PLACE)
         assert ranking.propensity[3:COLD_START_PLACE].tolist() == [1, 1, 1]
@@ -104,13 +112,13 @@ def test_a_swap_stays_on_the_page() -> None:
 def test_other_surfaces_are_never_swapped(surface: int) -> None:
     community = playground().state.community_ids.names[0]
     ask = {"community_id": community, "near_id": "p000001"}
-    settings = ExplorationSettings(swap_share=1)
+    settings = ExplorationSettings(fresh_share=1, swap_share=1)
     assert all((ranking.propensity == 1).all() for ranking in pages(5, settings, surface, **ask))
 
 
 def test_a_chronological_order_is_never_swapped() -> None:
     following = types_pb2.SURFACE_FOLLOWING
-    for ranking in pages(5, ExplorationSettings(swap_share=1), following, chronological=True):
+    for ranking in pages(5, ExplorationSettings(fresh_share=1, swap_share=1), following, chronological=True):
         assert (ranking.propensity == 1).all()
 
 
@@ -139,7 +147,9 @@ def swapping(tmp_path: Path) -> Timelines:
     return of(playground(), tmp_path, swap_share=1)
 
 
-@pytest.mark.parametrize("wrong", [{"swap_share": 1.1}, {"swap_share": -0.1}, {"swap_places": 1}])
+@pytest.mark.parametrize(
+    "wrong", [{"fresh_share": 1.1}, {"swap_share": 1.1}, {"swap_share": -0.1}, {"swap_places": 1}]
+)
 def test_a_share_or_number_that_means_nothing_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         ExplorationSettings(**wrong)

@@ -21,7 +21,7 @@ def town(authors: list[str], vectors: list[Any] | None = None) -> Town:
     return town
 
 
-NO_SWAP = ExplorationSettings(swap_share=0)
+NO_SWAP = ExplorationSettings(fresh_share=1, swap_share=0)
 
 
 def spread(
@@ -130,7 +130,7 @@ def test_a_later_page_of_a_session_draws_nothing() -> None:
 
 
 def test_without_a_fresh_place_nothing_is_drawn_for_it() -> None:
-    plain = drawing(seed=1, exploration=ExplorationSettings(fresh=False, swap_share=0))
+    plain = drawing(seed=1, exploration=ExplorationSettings(fresh_share=0, swap_share=0))
     assert plain.rows.tolist() == list(range(12))
     assert (plain.propensity == 1).all()
 
@@ -143,7 +143,7 @@ def test_the_spread_of_other_surfaces_draws_nothing() -> None:
 
 
 def test_a_swapped_post_keeps_the_score_of_its_rank() -> None:
-    settings = ExplorationSettings(fresh=False, swap_share=1, swap_places=4)
+    settings = ExplorationSettings(fresh_share=0, swap_share=1, swap_places=4)
     ranked = drawing(seed=1, exploration=settings.model_copy(update={"swap_share": 0}))
     swapped = drawing(seed=1, exploration=settings)
     moved = np.flatnonzero(swapped.rows != ranked.rows)

@@ -27,7 +27,7 @@ def timelines(tmp_path: Path) -> Timelines:
 
 def of(town: Town, folder: Path, swap_share: float = 0) -> Timelines:
     log = ImpressionLog(folder, Journal.at_socket(folder / "no.sock"), ImpressionSettings())
-    drawn = ExplorationSettings(swap_share=swap_share)
+    drawn = ExplorationSettings(fresh_share=1, swap_share=swap_share)
     return Timelines(town.view, Models(folder), Sessions(SessionSettings(places=60)), log, drawn)
 
 
