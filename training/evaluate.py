@@ -21,6 +21,7 @@ from ranker import heads
 from ranker.heads import VALUE, Prediction, longest_ms
 from training import train
 from training.baselines import BASELINES, Unknown, column
+from training.bench import parts_by_time
 from training.evaluation import BETTER, CAPTION, FEW, MODEL, SAME, WORSE, Estimate, Evaluation, Gain, Target
 from training.examples import Examples, ExampleSet
 from training.metrics import (
@@ -34,7 +35,6 @@ from training.metrics import (
     log_losses,
     similarity_within,
 )
-from training.train import parts_by_time
 
 Floats = NDArray[np.float64]
 Mask = NDArray[np.bool_]

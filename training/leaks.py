@@ -32,10 +32,10 @@ from scipy.stats import rankdata
 
 from ranker import features
 from ranker.state import State
+from training.bench import parts_by_time
 from training.examples import Examples
 from training.metrics import Figure, Floats, auc, auc_by_list, mean
 from training.replay import Record, Replay
-from training.train import parts_by_time
 
 Numbers = NDArray[np.integer[Any]]
 Mask = NDArray[np.bool_]

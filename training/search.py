@@ -16,8 +16,9 @@ import numpy as np
 import optuna
 
 from ranker.heads import NAMES
+from training.bench import Bench, parts_by_time
 from training.examples import Examples
-from training.train import Bench, Knobs, parts_by_time, scouts, trainable
+from training.train import Knobs, scouts, trainable
 
 Tell = Callable[[str], None]
 

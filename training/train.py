@@ -1,7 +1,8 @@
 """Training: examples in, a bundle out. One LightGBM a head, read from top to bottom.
 
 Method. The examples are cut by time into three parts: to learn from, to stop and calibrate by, and a test
-that neither has seen. For each head with enough positives a binary gradient-boosted forest (Ke et al.,
+that neither has seen; the labels of rows just before a cut may rest on what happened after it, by a head's
+horizon at most. For each head with enough positives a binary gradient-boosted forest (Ke et al.,
 "LightGBM", NeurIPS 2017) learns from the first part and stops growing when the log loss on the second does
 not fall any more; that part also chooses its calibration (training.calibration). All figures are those of
 this first forest on the test. Then a forest of as many trees learns from all examples, the latest too, and
@@ -19,7 +20,7 @@ import hashlib
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,26 +34,19 @@ from ranker import features
 from ranker.bundle import RANKING, Facts, HeadFacts, Model, RankingFacts
 from ranker.calibration import Isotonic, Platt
 from ranker.errors import FeedrankError
-from ranker.heads import NAMES, WEIGHTS, Prediction, weights
-from ranker.trees import Forest, raw_scores
-from training.bundles import forest_from_boosters, pinned, save_bundle
+from ranker.heads import NAMES, Prediction, weights
+from training.bench import LIGHTGBM, PLACE, Bench, Floats, Rows, parts_by_time
+from training.bundles import save_bundle
 from training.calibration import applied, calibrated
 from training.examples import Examples, ExampleSet
 from training.metrics import Ranked, auc_parts, calibration_parts, entropy_losses, log_losses
-from training.position import Position, at_places, chosen, examination
+from training.position import Position
 
-Floats = NDArray[np.float64]
-Rows = NDArray[np.intp]
 Tell = Callable[[str], None]
 
 NEVER_HELPS = ("post_negative_rate", "author_negative_rate", "author_negative", "topic_negative")
 """Features of which more never raises a wanted action's chance, nor lowers an unwanted one's."""
 
-PLACE = "place"
-"""The column of the place, after the features; in training only."""
-
-GRADES = (-np.inf, 0.0, 0.5, 1.0, 2.0, 4.0, 8.0)
-"""Values of what was done from which on a grade of the ranking part begins; 0 is that nothing was done."""
 _GAINS = (0, 1, 2, 3, 5, 9, 17)
 
 _TOP = 10
@@ -247,116 +241,6 @@ def trainable(
     return wanted, left_out
 
 
-def parts_by_time(examples: Examples, *shares: float) -> list[Rows]:
-    """Rows of the examples in parts, one after the other in time: what is left, then parts of these shares.
-
-    What was shown together stays together, in the later part.
-    """
-    order = np.lexsort((examples.group, examples.time_ms))
-    cuts = np.round(len(order) * (1 - np.cumsum(shares[::-1])[::-1])).astype(np.intp)
-    part = np.empty(len(order), np.intp)
-    part[order] = np.searchsorted(cuts, np.arange(len(order)), "right")
-    _, group = np.unique(examples.group, return_inverse=True)
-    of_group = np.zeros(len(order), np.intp)
-    np.maximum.at(of_group, group, part)
-    return [np.flatnonzero(of_group[group] == number) for number in range(len(shares) + 1)]
-
-
-def split_by_time(examples: Examples, held_back: float) -> tuple[Examples, Examples]:
-    """The earlier and the last part of the examples; what was shown together stays together."""
-    early, late = parts_by_time(examples, held_back)
-    return examples[early], examples[late]
-
-
-class Bench:
-    """Examples in their parts, binned once for all heads, and what is done about the place."""
-
-    def __init__(
-        self, examples: Examples, parts: Sequence[Rows], position: Position = "ignored", seed: int = 7
-    ) -> None:
-        self.examples = examples
-        self.learn, self.watched, self.tested = parts
-        self.weight = examples.weight.astype(np.float64)
-        self.value = examples.labels @ WEIGHTS
-        earlier = replace(examples, features=examples.features[:, :0])[self.learn]
-        self.position, self.handled = chosen(position, earlier)
-        self.look = np.ones(len(examples))
-        if self.position == "propensity":
-            curve = examination(earlier)
-            self.look = curve.min() / at_places(curve, examples.place)
-        self._bin(seed)
-
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """Examples to learn from, to watch and to test."""
-        return len(self.learn), len(self.watched), len(self.tested)
-
-    def _bin(self, seed: int) -> None:
-        columns, names = self.examples.features, list(features.NAMES)
-        if self.position == "place":
-            place = np.where(self.examples.place >= 0, self.examples.place, np.nan).astype(np.float32)
-            columns, names = np.column_stack([columns, place]), [*names, PLACE]
-        # Knobs that a search turns must not change which columns are kept.
-        fixed = {"feature_pre_filter": False, "data_random_seed": seed, **_LIGHTGBM}
-        zeros = np.zeros(len(columns), np.float32)
-        self._binned = lightgbm.Dataset(columns, zeros, feature_name=names, params=fixed).construct()
-        self.names = tuple(names)
-
-    def data(self, rows: Rows, head: str) -> lightgbm.Dataset:
-        """Rows, labelled for a head or graded for RANKING; a copy, so that heads can be trained at once."""
-        data = self._binned.subset(rows.tolist()).construct()
-        data.set_weight(self.examples.weight[rows])
-        if head == RANKING:
-            data.set_label(np.searchsorted(GRADES, self.value[rows], "right") - 1)
-            data.set_group(np.unique(self.examples.group[rows], return_counts=True)[1])
-        else:
-            data.set_label(self.examples.labels[rows, NAMES.index(head)] * self.look[rows])
-        return data
-
-    def served(self, boosters: dict[str, list[lightgbm.Booster]]) -> Forest:
-        """The forest of these boosters, without any test of the place: all stand at the first one."""
-        forest = forest_from_boosters(boosters)
-        return pinned(forest, self.names.index(PLACE), 0.0) if PLACE in self.names else forest
-
-    def raw(self, boosters: dict[str, list[lightgbm.Booster]], rows: Rows) -> Floats:
-        """Raw scores of rows, (n, len(boosters)), as the bundle would give them."""
-        return raw_scores(self.served(boosters), self.examples.features[rows])
-
-    def settings(self, head: str, knobs: Knobs, seed: int) -> dict[str, Any]:
-        """What LightGBM is told."""
-        share = min(knobs.examples_a_tree, knobs.most_examples_a_tree / max(len(self.learn), 1))
-        fixed: dict[str, Any] = {
-            "learning_rate": knobs.learning_rate,
-            "num_leaves": knobs.leaves,
-            "min_data_in_leaf": knobs.least_examples_a_leaf,
-            "feature_fraction": knobs.features_a_tree,
-            "bagging_fraction": share,
-            "bagging_freq": 1,
-            "lambda_l2": knobs.leaf_penalty,
-            "seed": seed,
-            **_LIGHTGBM,
-        }
-        fixed["monotone_constraints"] = self._constraints(head)
-        if head == RANKING:
-            return fixed | _RANKING_SETTINGS
-        return fixed | {"objective": "cross_entropy" if self.position == "propensity" else "binary"}
-
-    def _constraints(self, head: str) -> list[int]:
-        """-1 where more of a column must not raise the score, 1 where it must not lower it, 0 elsewhere."""
-        if strange := [name for name in NEVER_HELPS if name not in features.NAMES]:
-            raise TrainingFailed(
-                f"NEVER_HELPS in training/train.py names {', '.join(strange)}, which ranker.features does "
-                f"not have: name what took its place, or take it out"
-            )
-        wanted = head == RANKING or weights()[head] > 0
-        of = dict.fromkeys(NEVER_HELPS, -1 if wanted else 1) | {PLACE: -1}
-        return [of.get(name, 0) for name in self.names]
-
-
-_LIGHTGBM = {"num_threads": 1, "deterministic": True, "force_row_wise": True, "verbose": -1}
-"""Heads are trained side by side, since threads of one forest wait for each other. LightGBM has one number of
-threads in a process, so data sets must ask for the same: sums over several threads have other last digits."""
-
 _RANKING_SETTINGS = {
     "objective": "lambdarank",
     "metric": "ndcg",
@@ -393,7 +277,7 @@ def scouts(bench: Bench, head: str, knobs: Knobs) -> Scouts:
     for seed in range(knobs.seed, knobs.seed + knobs.seeds):
         losses: dict[str, dict[str, list[float]]] = {}
         booster = lightgbm.train(
-            bench.settings(head, knobs, seed),
+            _settings(bench, head, knobs, seed),
             learned,
             knobs.trees,
             valid_sets=[watched, few],
@@ -406,6 +290,38 @@ def scouts(bench: Bench, head: str, knobs: Knobs) -> Scouts:
         boosters.append(booster)
         trees.append(booster.best_iteration)
     return Scouts(boosters, trees, curves[0])
+
+
+def _settings(bench: Bench, head: str, knobs: Knobs, seed: int) -> dict[str, Any]:
+    """What LightGBM is told."""
+    share = min(knobs.examples_a_tree, knobs.most_examples_a_tree / max(len(bench.learn), 1))
+    fixed: dict[str, Any] = {
+        "learning_rate": knobs.learning_rate,
+        "num_leaves": knobs.leaves,
+        "min_data_in_leaf": knobs.least_examples_a_leaf,
+        "feature_fraction": knobs.features_a_tree,
+        "bagging_fraction": share,
+        "bagging_freq": 1,
+        "lambda_l2": knobs.leaf_penalty,
+        "seed": seed,
+        **LIGHTGBM,
+    }
+    fixed["monotone_constraints"] = _constraints(bench, head)
+    if head == RANKING:
+        return fixed | _RANKING_SETTINGS
+    return fixed | {"objective": "cross_entropy" if bench.position == "propensity" else "binary"}
+
+
+def _constraints(bench: Bench, head: str) -> list[int]:
+    """-1 where more of a column must not raise the score, 1 where it must not lower it, 0 elsewhere."""
+    if strange := [name for name in NEVER_HELPS if name not in features.NAMES]:
+        raise TrainingFailed(
+            f"NEVER_HELPS in training/train.py names {', '.join(strange)}, which ranker.features does "
+            f"not have: name what took its place, or take it out"
+        )
+    wanted = head == RANKING or weights()[head] > 0
+    of = dict.fromkeys(NEVER_HELPS, -1 if wanted else 1) | {PLACE: -1}
+    return [of.get(name, 0) for name in bench.names]
 
 
 def _stop(knobs: Knobs) -> Any:
@@ -451,7 +367,7 @@ def _final(bench: Bench, head: str, knobs: Knobs, trees: list[int]) -> list[ligh
     data = bench.data(np.arange(len(bench.examples)), head)
     seeds = range(knobs.seed, knobs.seed + knobs.seeds)
     return [
-        lightgbm.train(bench.settings(head, knobs, seed), data, count)
+        lightgbm.train(_settings(bench, head, knobs, seed), data, count)
         for seed, count in zip(seeds, trees, strict=True)
     ]
 

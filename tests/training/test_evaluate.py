@@ -12,11 +12,11 @@ from ranker import features
 from ranker.errors import InvalidArgument
 from ranker.heads import NAMES, Prediction, predicted
 from training import baselines
+from training.bench import parts_by_time
 from training.evaluate import Knobs, evaluate, trained_before
 from training.evaluation import FEW, SAME, Evaluation
 from training.examples import About, Examples, ExampleSet, Posts, not_logged
 from training.metrics import Ranked, mean
-from training.train import parts_by_time
 
 CLICK = NAMES.index("click")
 KNOBS = Knobs(draws=200, least_rows=300)

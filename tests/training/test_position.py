@@ -10,9 +10,10 @@ from ranker.exploration import ExplorationSettings, swap
 from ranker.heads import NAMES
 from ranker.trees import raw_scores
 from tests.training.test_train import made_up
+from training.bench import Bench, parts_by_time
 from training.examples import Examples
 from training.position import ENOUGH_MOVED, NothingMoved, at_places, chosen, examination, moved
-from training.train import Bench, Knobs, fit, parts_by_time
+from training.train import Knobs, fit
 
 LOOKS = np.exp(-np.arange(10) / 5)
 KNOBS = Knobs(trees=30, learning_rate=0.2, leaves=7, threads=1)

@@ -14,12 +14,13 @@ from ranker.bundle import load
 from ranker.heads import NAMES, WEIGHTS
 from ranker.state import State
 from training import train as training
+from training.bench import parts_by_time
 from training.examples import About, Examples, ExampleSet, Posts, not_logged
 from training.histories import of_rows
 from training.metrics import auc
 from training.replay import Replay
 from training.rows import Row
-from training.train import Knobs, TrainingFailed, fit, metrics, parts_by_time, split_by_time, train
+from training.train import Knobs, TrainingFailed, fit, metrics, train
 
 T0 = 1_700_000_000_000
 KNOBS = Knobs(trees=30, leaves=7, learning_rate=0.1, threads=1, least_examples_a_leaf=20)
@@ -98,7 +99,7 @@ def test_the_server_takes_the_bundle_and_it_predicts_what_was_trained(tmp_path: 
 
 
 def test_a_trained_model_ranks_unseen_examples_better_than_chance() -> None:
-    learn, late = split_by_time(history(), 0.3)
+    learn, late = (history()[rows] for rows in parts_by_time(history(), 0.3))
     score = fit(learn, KNOBS).probabilities(late.features)[:, CLICK]
     assert auc(late.labels[:, CLICK] == 1, score) > 0.7
 

@@ -68,7 +68,7 @@ def live(
         if events:
             left_ms = max(event.time_ms + event.dwell_ms for event in events)
             happenings.add(left_ms, entries.of_events(events, left_ms))
-    return sums / pages[:, None]
+    return sums / np.maximum(pages, 1)[:, None]
 
 
 def _take_in(feed: Feed, happenings: Happenings, t_ms: int) -> None:
