@@ -10,6 +10,7 @@ from typing import Any
 
 from feedrank.v1 import controls_pb2, ingest_pb2, types_pb2
 
+from ranker.heads import DAY_MS
 from ranker.text import fold
 
 MAX_BATCH = 1_000
@@ -21,7 +22,6 @@ MAX_GENERATOR = 128
 MAX_WORD = 64
 MAX_MUTED_WORD = 100
 MAX_DWELL_MS = 3_600_000
-DAY_MS = 86_400_000
 
 _AUTHOR_ONLY = frozenset(
     {

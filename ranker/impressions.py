@@ -24,14 +24,13 @@ from pydantic import BaseModel, Field
 
 from ranker import heads
 from ranker.errors import JournalUnavailable
+from ranker.heads import DAY_MS
 from ranker.impression_files import OPEN, SCHEMA, Segment, bound, finish, set_aside
 from ranker.journal import Journal, now_ms
 from ranker.pipeline import Scorer
 from ranker.surfaces import FACTORS
 
 log = structlog.get_logger()
-
-_DAY_MS = 86_400_000
 
 
 class ImpressionSettings(BaseModel, frozen=True, extra="forbid"):
@@ -221,7 +220,7 @@ class ImpressionLog:
             self._segment = None
         rows = sum(self._finished(path) for path in sorted(self.folder.glob(f"*{OPEN}")))
         if self.folder.is_dir():
-            oldest_ms = self._clock() - int(self.settings.keep_days * _DAY_MS)
+            oldest_ms = self._clock() - int(self.settings.keep_days * DAY_MS)
             bound(self.folder, oldest_ms, int(self.settings.max_gib * 2**30))
         return rows
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ranker import heads
-from ranker.heads import VALUE, Prediction, longest_ms
+from ranker.heads import DAY_MS, VALUE, Prediction, longest_ms
 from training import train
 from training.baselines import BASELINES, Unknown, column
 from training.bench import parts_by_time
@@ -42,7 +42,6 @@ Mask = NDArray[np.bool_]
 _LOWER_IS_BETTER = ("log_loss", "normalised_entropy", "calibration_error")
 _LEAST_VIEWERS = 20
 """Of fewer a bootstrap knows too little: its intervals are too narrow; of one viewer they have no width."""
-_DAY_MS = 86_400_000
 
 
 class Scores(Protocol):
@@ -226,7 +225,7 @@ class Test:
         if "author_share" not in self.missing:
             figures["author_share"] = float(largest_share(lists, wrote).mean())
         if "new_share" not in self.missing:
-            figures["new_share"] = float(np.mean(self.rows.time_ms[rows] - made < _DAY_MS))
+            figures["new_share"] = float(np.mean(self.rows.time_ms[rows] - made < DAY_MS))
         if "similarity" not in self.missing:
             figures["similarity"] = float(np.nanmean(similarity_within(lists, posts.vector[post])))
         return figures
@@ -373,7 +372,7 @@ def _cohorts(test: Test) -> tuple[dict[str, Target], dict[str, str]]:
     made, language = posts.created_ms[rows.post], posts.language[rows.post]
     parts = {
         "new viewers": column(rows, "viewer_impressions") < np.log1p(knobs.new_viewer),
-        "new posts": (made >= 0) & (rows.time_ms - made < _DAY_MS),
+        "new posts": (made >= 0) & (rows.time_ms - made < DAY_MS),
         "small authors": column(rows, "author_followers") < np.log1p(knobs.small_author),
         **{f"language {name}": language == number for number, name in enumerate(posts.languages)},
     }

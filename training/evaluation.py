@@ -13,8 +13,8 @@ BETTER, WORSE, SAME, FEW = "better", "worse", "not distinguishable", "too few vi
 CAPTION = (
     "Ranked is what was shown, and what was shown the serving model chose: it had its say in every list, so "
     "as_shown and current_model are not neutral, and a model that would show other posts can not be rewarded "
-    "here. See `feedrank counterfactual`. Verdicts are one by one: of twenty comparisons without a difference, "
-    "one is called a difference."
+    "here. See `feedrank counterfactual`. Verdicts are one by one: of twenty comparisons without a "
+    "difference, one is called a difference."
 )
 
 _ORDER = "ndcg_at_10"

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError
 
 from ranker.errors import InvalidArgument
+from ranker.heads import HOUR_MS
 
 Flags = NDArray[np.bool_]
-
-_HOUR_MS = 3_600_000
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,10 +59,10 @@ class Exclusions(BaseModel, frozen=True, extra="forbid"):
         if self.viewers:
             masks["viewers"] = self.named(behaviour.viewers)
         if self.actions_an_hour is not None:
-            busiest = _busiest(behaviour.viewer, behaviour.time_ms // _HOUR_MS, count)
+            busiest = _busiest(behaviour.viewer, behaviour.time_ms // HOUR_MS, count)
             masks["actions_an_hour"] = busiest > self.actions_an_hour
         if self.answers_a_day is not None:
-            busiest = _busiest(behaviour.asker, behaviour.asked_ms // (24 * _HOUR_MS), count)
+            busiest = _busiest(behaviour.asker, behaviour.asked_ms // (24 * HOUR_MS), count)
             masks["answers_a_day"] = busiest > self.answers_a_day
         if self.clicks_without_dwell is not None:
             clicks = _count(behaviour, types_pb2.EVENT_KIND_CLICK)

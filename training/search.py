@@ -8,7 +8,6 @@ al., "Algorithms for hyper-parameter optimization", NeurIPS 2011.
 """
 
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
@@ -16,12 +15,10 @@ import numpy as np
 import optuna
 
 from ranker.heads import NAMES
+from training import Tell
 from training.bench import Bench, parts_by_time
 from training.examples import Examples
 from training.train import Knobs, scouts, trainable
-
-Tell = Callable[[str], None]
-
 
 TURNED: dict[str, tuple[Any, Any, bool]] = {
     "leaves": (7, 127, True),

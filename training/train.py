@@ -18,7 +18,7 @@ was done.
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -35,14 +35,13 @@ from ranker.bundle import RANKING, Facts, HeadFacts, Model, RankingFacts
 from ranker.calibration import Isotonic, Platt
 from ranker.errors import FeedrankError
 from ranker.heads import NAMES, Prediction, weights
+from training import Tell
 from training.bench import LIGHTGBM, PLACE, Bench, Floats, Rows, parts_by_time
 from training.bundles import save_bundle
 from training.calibration import applied, calibrated
 from training.examples import Examples, ExampleSet
 from training.metrics import Ranked, auc_parts, calibration_parts, entropy_losses, log_losses
 from training.position import Position
-
-Tell = Callable[[str], None]
 
 NEVER_HELPS = ("post_negative_rate", "author_negative_rate", "author_negative", "topic_negative")
 """Features of which more never raises a wanted action's chance, nor lowers an unwanted one's."""

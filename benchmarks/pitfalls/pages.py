@@ -4,9 +4,10 @@ from dataclasses import dataclass
 from functools import cache
 
 from benchmarks.position import WAYS, Served
+from training.bench import parts_by_time
 from training.examples import Examples
 from training.playground.world import World
-from training.train import QUICK, Trained, fit, split_by_time
+from training.train import QUICK, Trained, fit
 
 VISITS = 4_000
 SWAP_SHARE = 0.5
@@ -36,7 +37,8 @@ def simulated(visits: int = VISITS, seed: int = 1) -> Pages:
     served = Served(world, SWAP_SHARE)
     for visit in range(visits):
         served.visit(visit, world.end_ms + _DAY_MS * visit // visits)
-    early, late = split_by_time(served.examples(), _LATE)
+    logged = served.examples()
+    early, late = (logged[rows] for rows in parts_by_time(logged, _LATE))
     knobs = QUICK.model_copy(update={"threads": 1, "seed": seed})
     models = {way: fit(early, knobs.model_copy(update={"position": way})) for way in WAYS}
     return Pages(served, early, late, models)

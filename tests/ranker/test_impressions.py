@@ -317,7 +317,7 @@ def test_what_was_recorded_a_second_before_a_kill_is_there(
 
 
 def test_a_killed_server_has_logged_what_it_served_and_tells_what_it_recovered(launch: Launch) -> None:
-    server = launch(EXPLORATION__SWAP_SHARE="1", EXPLORATION__FRESH="false")
+    server = launch(EXPLORATION__SWAP_SHARE="1", EXPLORATION__FRESH_SHARE="0")
     server.client.put_posts([feedrank.Post(id=f"p{i}", author_id=f"a{i}", text=f"{i}") for i in range(30)])
     pages = [server.client.timeline("ana", include_seen=True) for _ in range(3)]
     ranked = server.client.rank_posts("ana", [f"p{i}" for i in range(5)])

@@ -9,6 +9,7 @@ from pathlib import Path
 from feedrank.v1 import types_pb2 as t
 
 from ranker.errors import InvalidArgument
+from ranker.heads import DAY_MS
 from training import importers
 from training.playground import World
 from training.rows import Row, span, until
@@ -16,7 +17,6 @@ from training.rows import Row, span, until
 _FILMS = 600  # those shown most often
 _LISTS = 4_000  # of films, the last ones
 _DAYS = 7.0
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ def _yours(path: Path, now_ms: int) -> Scene:
 def _squeezed(rows: list[Row], now_ms: int) -> list[Row]:
     """The rows with their times brought into the last days, in their order."""
     first, last = span(rows)
-    pace = min(1.0, _DAYS * _DAY_MS / max(last - first, 1))
+    pace = min(1.0, _DAYS * DAY_MS / max(last - first, 1))
     for row in rows:
         if isinstance(row, t.Event):
             row.time_ms = now_ms - int((last - row.time_ms) * pace)

@@ -1,17 +1,16 @@
 """Several seeds of one plan, one after the other or side by side."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from functools import partial
 from multiprocessing import get_context
 
 from ranker.logs import set_up
+from training import Tell
 from training.loop.feeds import ARMS
 from training.loop.outcome import LEVEL_DAYS, Outcome, Summary
 from training.loop.plan import Plan
 from training.loop.simulate import simulate
-
-Tell = Callable[[str], None]
 
 
 def plan_of(seed: int, weeks: int, viewers: int, changed: float = 1) -> Plan:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from training import Tell
 from training.loop import feeds
 from training.loop.feeds import ARMS, LEARNED, UNTRAINED, Simple
 from training.loop.learner import Learner, LearningSettings, Night
@@ -16,7 +17,6 @@ from training.loop.plan import Plan
 from training.loop.server import Server
 from training.playground.audience import Audience
 
-Tell = Callable[[str], None]
 Days = npt.NDArray[np.float64]
 
 

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from embeddings.encoder import load_encoder
-from training import importers
+from training import Tell, importers
 from training.histories import with_vectors
 from training.public import lambdarank as _lambdarank
 from training.public import obd as _obd
-from training.public.comparison import SEEDS, Comparison, Tell
+from training.public.comparison import SEEDS, Comparison
 from training.public.polis import PROTOCOL as _POLIS
 from training.public.polis import polis
 from training.public.ranklens import PROTOCOL as _RANKLENS

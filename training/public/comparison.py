@@ -1,18 +1,17 @@
 """What an evaluation on a public set comes to: the model beside the baselines."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from training import Tell
 from training.examples import Examples
 from training.metrics import Figure, Floats, mean
 from training.sheets import Sheet
 from training.train import Knobs, Trained, fit
-
-Tell = Callable[[str], None]
 
 SEEDS = (1, 2, 3)
 """The model is trained once a seed; its figure is the mean over them, unit by unit."""

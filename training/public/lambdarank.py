@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_svmlight_file
 
+from training import Tell
 from training.metrics import Floats, Ranked
-from training.public.comparison import SEEDS, Comparisons, Tell, compared
+from training.public.comparison import SEEDS, Comparisons, compared
 
 PROTOCOL = (
     "LightGBM's train.conf, 100 trees, and seed 0, of which the known figures are; other seeds give 0.58 to "

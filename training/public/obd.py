@@ -21,8 +21,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from training import Tell
 from training.counterfactual import Counterfactual, Estimate, Floats, Logged, crossed, estimate, own_value
-from training.public.comparison import SEEDS, Tell
+from training.public.comparison import SEEDS
 from training.sheets import Sheet
 
 PROTOCOL = (

@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from ranker.heads import NAMES
 from ranker.query import Ask
 from ranker.state import State
+from training import Tell
 from training.histories import dimension_of, of_rows
 from training.metrics import Floats, auc
-from training.public.comparison import SEEDS, Comparison, Tell, compared, models
+from training.public.comparison import SEEDS, Comparison, compared, models
 from training.replay import Replay
 from training.rows import Row
 

@@ -28,10 +28,11 @@ from feedrank.v1 import types_pb2 as t
 
 from ranker.heads import NAMES
 from ranker.state import State
+from training import Tell
 from training.examples import Examples
 from training.histories import dimension_of, of_rows
 from training.metrics import Floats, ndcg
-from training.public.comparison import SEEDS, Comparison, Tell, compared, models
+from training.public.comparison import SEEDS, Comparison, compared, models
 from training.replay import Replay
 from training.rows import Row
 
