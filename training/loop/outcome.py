@@ -51,8 +51,8 @@ class Interval(NamedTuple):
 def interval(values: Sequence[float]) -> Interval:
     """The mean of one value a seed.
 
-    >>> interval([1.0, 2.0, 3.0])
-    Interval(mean=2.0, low=-0.48413771175032987, high=4.48413771175033)
+    >>> [round(x, 6) for x in interval([1.0, 2.0, 3.0])]
+    [2.0, -0.484138, 4.484138]
     """
     mean = float(np.mean(values))
     if len(values) < 2:
