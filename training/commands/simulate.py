@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
-from training.commands.shared import Json, as_json, console, existing, print_json, progress
+from training.commands.shared import Json, as_json, console, existing, print_json, print_sheet, progress
+from training.sheets import Sheet
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
     from training.drift import Day, Report
@@ -96,11 +96,12 @@ def _write(summary: "Summary", folder: Path) -> None:
 def _print(summary: "Summary") -> None:
     for name, span in summary.phases.items():
         days = f"days {span.start} to {min(span.stop, summary.plan.days) - 1}"
-        table = Table("feed", "utility of a page", "of the oracle's", title=f"{_TITLES[name]}: {days}")
-        for arm in summary.arms:
-            worth = _between(_over(summary, arm, span))
-            table.add_row(arm, worth, _between(summary.ratio(arm, "oracle", span)))
-        console.print(table)
+        rows = [
+            (arm, _between(_over(summary, arm, span)), _between(summary.ratio(arm, "oracle", span)))
+            for arm in summary.arms
+        ]
+        columns = ("feed", "utility of a page", "of the oracle's")
+        print_sheet(Sheet(f"{_TITLES[name]}: {days}", columns, rows))
         standing = summary.standing(span).items()
         console.print("learned: " + ", ".join(f"{_between(found)} x {arm}" for arm, found in standing))
         console.print("reached\n" if summary.reached(span) else "not reached\n")
@@ -124,22 +125,14 @@ def _between(found: "Interval") -> str:
 
 
 def _print_days(report: "Report") -> None:
-    table = Table(
-        "day",
-        "head",
-        "impressions",
-        "predicted",
-        "observed",
-        "slope ± error",
-        "log loss",
-        "the day out of line, t",
-    )
-    for day in report.days:
-        for name in day.heads:
-            table.add_row(*_cells(day, name))
-    console.print(table)
+    columns = ("day", "head", "rows", "predicted", "observed", "slope", "log loss", "t")
+    rows = [_cells(day, name) for day in report.days for name in day.heads]
+    note = "log loss: expected in brackets; t: how far the day is out of line with those before it."
+    print_sheet(Sheet("Days", columns, rows, (note,) if rows else ()))
     if not report.days:
         console.print("Nothing to judge: no impressions with probabilities whose horizon has passed.")
+    elif not report.days[-1].t:
+        console.print("The last day can't be judged yet: it needs a few days like it before.")
     elif report.noticed:
         console.print("The last day is out of line: what is predicted does not hold any more. Retrain.")
     else:
@@ -149,13 +142,13 @@ def _print_days(report: "Report") -> None:
 def _cells(day: "Day", name: str) -> list[str]:
     head = day.heads[name]
     return [
-        datetime.fromtimestamp(day.begin_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M"),
+        datetime.fromtimestamp(day.begin_ms / 1000, UTC).strftime("%m-%d %H:%M"),
         name,
         f"{day.rows:,}",
         f"{head.predicted:.4f}",
         f"{head.observed:.4f} ± {head.observed_error:.4f}",
         f"{head.slope:.2f} ± {head.slope_error:.2f}",
-        f"{head.log_loss:.4f} (expected {head.expected_log_loss:.4f})",
+        f"{head.log_loss:.4f} ({head.expected_log_loss:.4f})",
         _judgement(day),
     ]
 
