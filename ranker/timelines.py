@@ -243,8 +243,8 @@ class Timelines:
             return self._explain(ask, post_id, trace)
 
     def _explain(self, ask: Ask, post_id: str, trace: Trace) -> Explanation:
-        unswapped = self.exploration.model_copy(update={"swap_share": 0.0})
-        request_id, ask = _named(replace(ask, exploration=unswapped))
+        as_ranked = self.exploration.model_copy(update={"swap_share": 0.0, "fresh_share": 0.0})
+        request_id, ask = _named(replace(ask, exploration=as_ranked))
         serving = self._serving(ask, trace)
         slot = self.state.post_ids.slot(post_id)
         if slot == NONE:

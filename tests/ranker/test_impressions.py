@@ -5,6 +5,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -183,24 +184,28 @@ def settled(log: ImpressionLog, rows: int) -> bool:
     return bool(within(5, lambda: log.written + log.dropped == rows))
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file of this process may be longer than 8 kB, as on a disk that is full."""
+    """No file of this process may be longer than 8 kB, as on a disk that is full.
+
+    Not a fixture: the test runner's own output is such a file too.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (8_192, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-    signal.signal(signal.SIGXFSZ, ignored)
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_what_a_full_disk_does_not_take_is_counted_and_the_rest_is_kept(
     tmp_path: Path, journal: Journal
 ) -> None:
     log = ImpressionLog(tmp_path, journal, ImpressionSettings(flush_s=0.001))
     log.start()
-    with capture_logs() as said:
+    with capture_logs() as said, full_disk():
         for i in range(6):
             log.record(answer(f"r{i}"))
             assert settled(log, 2 * i + 2)
