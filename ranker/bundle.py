@@ -21,7 +21,6 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import (
     BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     JsonValue,
@@ -59,15 +58,11 @@ Name = Annotated[str, Field(min_length=1, max_length=256)]
 Version = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$")]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 class _Format(BaseModel):
     format: int
 
 
-class HeadFacts(_Frozen):
+class HeadFacts(BaseModel, frozen=True, extra="forbid"):
     """What one head was trained on, and its calibration."""
 
     name: Name
@@ -82,7 +77,7 @@ class HeadFacts(_Frozen):
     """Trees of one seed; 0 where it was not noted."""
 
 
-class RankingFacts(_Frozen):
+class RankingFacts(BaseModel, frozen=True, extra="forbid"):
     """The part that learned the order of posts as such, and how much of the value comes from it."""
 
     a: FiniteFloat = Field(gt=0)
@@ -97,7 +92,7 @@ class RankingFacts(_Frozen):
     """Trees of one seed."""
 
 
-class Facts(_Frozen):
+class Facts(BaseModel, frozen=True, extra="forbid"):
     """Where a model comes from and how good it is: what training knows when it saves a bundle."""
 
     version: Version

@@ -11,7 +11,7 @@ from typing import Annotated, Literal, NamedTuple, Self
 import numpy as np
 import numpy.typing as npt
 from numba import njit
-from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, model_validator
+from pydantic import BaseModel, Field, FiniteFloat, model_validator
 
 Doubles = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int32]
@@ -24,11 +24,7 @@ _FURTHEST = 1e300
 """A raw score beyond this is taken as this: leaves are finite, but their sum may not be."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Platt(_Frozen):
+class Platt(BaseModel, frozen=True, extra="forbid"):
     """sigmoid(a * raw + b). Source: J. Platt, Probabilistic outputs for support vector machines, 1999."""
 
     kind: Literal["platt"] = "platt"
@@ -38,7 +34,7 @@ class Platt(_Frozen):
     """Intercept; 0 for LightGBM's own probability."""
 
 
-class Isotonic(_Frozen):
+class Isotonic(BaseModel, frozen=True, extra="forbid"):
     """Knots that a rising curve runs through, straight between them in log odds, level beyond them.
 
     Source: Zadrozny and Elkan, "Transforming classifier scores into accurate multiclass probability

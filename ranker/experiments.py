@@ -7,7 +7,7 @@ import hashlib
 from itertools import accumulate
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 PRIOR = "prior"
 """The version of the ranker that needs no bundle."""
@@ -25,11 +25,7 @@ MAX_VARIANTS = 10
 Share = Annotated[int, Field(ge=1, lt=BUCKETS)]
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Variant(_Frozen):
+class Variant(BaseModel, frozen=True, extra="forbid"):
     """What some of the viewers get."""
 
     name: str
@@ -39,7 +35,7 @@ class Variant(_Frozen):
     """Buckets of all BUCKETS."""
 
 
-class Experiment(_Frozen):
+class Experiment(BaseModel, frozen=True, extra="forbid"):
     """Models side by side, each for its share of the viewers."""
 
     name: Annotated[str, Field(pattern=NAME_PATTERN)]
@@ -78,7 +74,7 @@ def bucket_of(salt: str, viewer_id: str) -> int:
     return int.from_bytes(digest, "big") % BUCKETS
 
 
-class InService(_Frozen):
+class InService(BaseModel, frozen=True, extra="forbid"):
     """The models that the journal says to use, by version."""
 
     activated: tuple[str, ...] = (PRIOR,)

@@ -250,7 +250,7 @@ def _posts(path: Path, languages: tuple[str, ...]) -> Posts:
     few: list[pa.Table] = []
     start = 0
     for table in _groups(path):
-        vector[start : start + len(table)] = _matrix(table["vector"], width)
+        vector[start : start + len(table)] = matrix_of(table["vector"], width)
         few.append(table.drop_columns("vector"))
         start += len(table)
     rest = pa.concat_tables(few)
@@ -264,6 +264,7 @@ def _posts(path: Path, languages: tuple[str, ...]) -> Posts:
     )
 
 
-def _matrix(lists: pa.ChunkedArray, width: int) -> NDArray[Any]:
+def matrix_of(lists: pa.ChunkedArray, width: int) -> NDArray[Any]:
+    """A column of lists of one length as an array (n, width)."""
     matrix: NDArray[Any] = lists.combine_chunks().flatten().to_numpy().reshape(-1, width)
     return matrix

@@ -39,11 +39,7 @@ MISMATCH = 0.001
 Verdict = Literal["not distinguishable", "higher alone", "lower alone", "higher", "lower"]
 
 
-class _Frozen(BaseModel, frozen=True, extra="forbid"):
-    pass
-
-
-class Rate(_Frozen):
+class Rate(BaseModel, frozen=True, extra="forbid"):
     """A rate with its 95 % interval. NaN for what fewer than two viewers can't tell."""
 
     value: float
@@ -62,7 +58,7 @@ class Difference(Rate):
     """"alone": its own interval leaves 0 out, but among so many comparisons that may be chance."""
 
 
-class Reading(_Frozen):
+class Reading(BaseModel, frozen=True, extra="forbid"):
     """One variant. Rates are by metric: the heads, and the value."""
 
     variant: str
@@ -78,7 +74,7 @@ class Reading(_Frozen):
     per_viewer_difference: dict[str, Difference]
 
 
-class Readout(_Frozen):
+class Readout(BaseModel, frozen=True, extra="forbid"):
     """What an experiment found."""
 
     experiment: str

@@ -28,7 +28,6 @@ from ranker.state.columns import Ids
 from ranker.state.recent_ids import RecentIds
 from training.choices import Names, choose
 from training.examples import (
-    NO_REQUEST,
     About,
     Choices,
     Examples,
@@ -39,6 +38,7 @@ from training.examples import (
     labelled,
     not_logged,
 )
+from training.served import number_of
 
 Record = tuple[str, journal_pb2.Entry]
 """A position and an entry."""
@@ -211,9 +211,11 @@ class Replay:
         self._done.add(time_ms=event.time_ms, **what, **self._numbers(event))
 
     def _numbers(self, event: _Event) -> dict[str, int]:
-        request = _number(self.request_ids, event.request_id) if event.request_id else NO_REQUEST
-        viewer, post = _number(self.viewer_ids, event.viewer_id), _number(self.post_ids, event.post_id)
-        return {"viewer": viewer, "post": post, "request": request}
+        return {
+            "viewer": number_of(self.viewer_ids, event.viewer_id),
+            "post": number_of(self.post_ids, event.post_id),
+            "request": number_of(self.request_ids, event.request_id),
+        }
 
     def _impressions(self) -> Impressions:
         names = ("viewer", "post", "request", "group", "place")
@@ -268,8 +270,3 @@ def _part(entry: journal_pb2.Entry, start: int, end: int) -> journal_pb2.Entry:
         return entry
     columns = {name: getattr(entry.events, name)[start:end] for name in _COLUMNS}
     return journal_pb2.Entry(time_ms=entry.time_ms, events=journal_pb2.Events(**columns))
-
-
-def _number(ids: Ids, name: str) -> int:
-    number = ids.slot(name)
-    return ids.add(name) if number == NONE else number

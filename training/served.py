@@ -18,6 +18,7 @@ from ranker.impression_files import SCHEMA, read_log
 from ranker.state import NONE
 from ranker.state.columns import Ids, Slots
 from training.choices import Chosen, Names
+from training.example_files import matrix_of
 from training.examples import Examples, Impressions, Times
 
 _PLAIN = ("surface", "time_ms", "place", "score", "propensity")
@@ -85,7 +86,7 @@ class Served:
             )
             here, to = _found(key, asked)
             for name, width in _WIDE.items():
-                wide[name][order[to]] = _matrix(rows[name], width)[here]
+                wide[name][order[to]] = matrix_of(rows[name], width)[here]
             missing[order[to]] = False
         if missing.any():
             raise NotFound(f"{self._folder} lost a file while it was read: run the command again")
@@ -97,11 +98,6 @@ def _found(keys: Times, asked: Times) -> tuple[NDArray[np.intp], NDArray[np.intp
     at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
     here = np.flatnonzero(keys[at] == asked) if len(keys) else np.zeros(0, np.intp)
     return here, at[here]
-
-
-def _matrix(lists: pa.ChunkedArray, width: int) -> NDArray[np.float32]:
-    matrix: NDArray[np.float32] = lists.combine_chunks().flatten().to_numpy().reshape(-1, width)
-    return matrix
 
 
 def _key(request: Slots, post: Slots) -> Times:
