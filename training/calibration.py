@@ -6,6 +6,8 @@ shape where they are many. Cross-validated log loss says which; a tie goes to th
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 from sklearn.linear_model import LogisticRegression
 
@@ -53,13 +55,22 @@ def applied(calibration: Platt | Isotonic, raw: Floats) -> Floats:
 
 
 def platt(raw: Floats, labels: Labels, weight: Floats) -> Platt:
-    """Slope and intercept that fit sigmoid(a * raw + b) to the labels, by weighted likelihood."""
+    """Slope and intercept that fit sigmoid(a * raw + b) to the labels, by weighted likelihood.
+
+    A falling line would turn the order round: there are too few rows to say so, and only b is fitted.
+    """
     if min(labels.sum(), len(labels) - labels.sum()) < _LEAST or np.ptp(raw) == 0:
         return Platt()
     curve = LogisticRegression(C=1e6, solver="newton-cholesky").fit(raw[:, None], labels, weight)
     a, b = float(curve.coef_[0, 0]), float(curve.intercept_[0])
-    # A falling line would turn the order round: there are too few rows to say so.
-    return Platt(a=a, b=b) if a > 0 else Platt()
+    return Platt(a=a, b=b) if a > 0 else Platt(b=_shift(raw, labels, weight))
+
+
+def _shift(raw: Floats, labels: Labels, weight: Floats) -> float:
+    """The b for which sigmoid(raw + b) is as high in the mean as the labels."""
+    rate = weight @ labels / weight.sum()
+    far = abs(logit(rate)) + np.abs(raw).max()
+    return float(brentq(lambda b: weight @ expit(raw + b) / weight.sum() - rate, -far, far))
 
 
 def isotonic(raw: Floats, labels: Labels, weight: Floats) -> Platt | Isotonic:

@@ -63,7 +63,12 @@ def test_too_few_positives_leave_the_trees_own_probability() -> None:
 
 
 def test_a_falling_score_is_not_turned_round() -> None:
-    assert platt(RAW, drawn(sigmoid(-RAW)), WEIGHT) == Platt()
+    assert platt(RAW, drawn(sigmoid(-RAW)), WEIGHT).a == 1
+
+
+def test_a_falling_score_still_tells_how_often_things_happen() -> None:
+    labels = drawn(sigmoid(-0.3 * RAW - 3))
+    assert applied(platt(RAW, labels, WEIGHT), RAW).mean() == pytest.approx(labels.mean(), rel=1e-6)
 
 
 def test_rows_of_one_group_get_the_line() -> None:
