@@ -1,0 +1,28 @@
+"""Drawn vectors lie as the real ones do; figures of the real ones are those that `benchmarks.vectors` prints."""
+
+import numpy as np
+
+from benchmarks import vectors
+
+REAL_COSINES_OF_16000 = {1: 0.571, 10: 0.449, 100: 0.341}
+REAL_INTRINSIC_DIMENSION = 27.5
+
+
+def test_drawn_vectors_are_unit_rows_that_follow_from_the_seed() -> None:
+    first, again = (vectors.drawn(np.random.default_rng(3), 500) for _ in range(2))
+    assert first.shape == (500, vectors.DIMENSION)
+    assert first.dtype == np.float32
+    assert np.allclose(np.linalg.norm(first, axis=1), 1, atol=1e-6)
+    assert (first == again).all()
+
+
+def test_neighbours_are_as_near_as_those_of_real_posts() -> None:
+    made = vectors.drawn(np.random.default_rng(3), 16_000)
+    told = vectors.likeness(made, made)
+    for rank, cosine in REAL_COSINES_OF_16000.items():
+        assert abs(told[f"drawn_cosine_of_neighbour_{rank}_of_16000"] - cosine) < 0.05
+    assert 0.7 < told["drawn_intrinsic_dimension_of_16000"] / REAL_INTRINSIC_DIMENSION < 1.5
+
+
+def test_what_is_stored_is_small() -> None:
+    assert (vectors._FILE).stat().st_size < 200_000
