@@ -4,16 +4,16 @@
     python -m benchmarks.vectors --fit
 
 `drawn` makes as many as are wanted, from a mixture fitted to the vectors that all-MiniLM-L6-v2 gives the
-35,880 posts of ../shared/data/reddit_top (36 communities, many languages, texts cut at 400 characters). It lies
-beside this file as mixture.npz; `--fit` makes it again, in some minutes.
+35,880 posts of ../shared/data/reddit_top (36 communities, many languages, texts cut at 400 characters). It
+lies beside this file as mixture.npz; `--fit` makes it again, in some minutes.
 
 What a search index feels is near and far, so the mixture has four levels. A topic (of 128, by k-means) is
 a mean, and a deviation along each principal axis of what its posts differ by. Topics hold subtopics and these
 hold threads, unevenly popular, drawn once from a fixed seed; posts lie around their thread. Each level has a
 share of the topic's variance, in some threads more than in others. The six numbers of this tree are the best
-that a random search found for the cosines to the 1st, 3rd, ... 300th neighbour and for the intrinsic dimension,
-among 4,000, 16,000 and 32,000 posts: density must grow with the posts as it does in truth before it is stretched
-to a million. Topics alone would have the nearest neighbour farther by 0.15 of cosine.
+that a random search found for the cosines to the 1st, 3rd, ... 300th neighbour and for the intrinsic
+dimension, among 4,000, 16,000 and 32,000 posts: density must grow with the posts as it does in truth before
+it is stretched to a million. Topics alone would have the nearest neighbour farther by 0.15 of cosine.
 
 The command prints real beside drawn. The intrinsic dimension is the maximum likelihood estimate of Levina and
 Bickel (NIPS 2004) over 100 neighbours, its median; the spectrum is told by how many axes hold half and nine
@@ -237,7 +237,7 @@ def _tree(numbers: Shares) -> Tree:
 
 def _falling(count: int, exponent: float) -> Shares:
     """Shares that fall with the rank, by Zipf's law with a flat top."""
-    shares: Shares = (np.arange(count) + 50.0) ** -exponent
+    shares = (np.arange(count) + 50.0) ** -exponent
     return np.asarray(shares / shares.sum(), np.float64)
 
 
