@@ -1,60 +1,360 @@
-"""A network on disk: a simulated network, folded into a snapshot that a server starts on."""
+"""A network of any size on disk: a snapshot that a server starts on.
 
+A million posts and 100,000 viewers with 200 follows each are drawn as columns and written into the state as
+columns (benchmarks/backfill.py), to what a fold of `entries` comes to, bit for bit; a test holds that. Users and
+events take the way of the fold.
+
+People have three home topics out of 128 and mostly follow authors who share one, popular ones more. Authors
+write on their topics; a post's vector lies around a thread of its topic (benchmarks/vectors.py), a reply's
+around that of its parent. Viewers meet posts of those they follow, and well-met posts of their topics.
+"""
+
+import random
 import time
-from collections.abc import Iterable, Iterator
-from itertools import groupby
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
-from feedrank.v1.types_pb2 import Event
+import numpy as np
+from feedrank.journal.v1 import journal_pb2
+from feedrank.v1 import types_pb2
+from numpy.typing import NDArray
 
+from benchmarks import backfill, vectors
+from benchmarks.vectors import Floats, Numbers
 from ranker import entries, snapshot
 from ranker.fold import Fold
-from ranker.state import State
-from training.playground.world import World
-from training.rows import Row, timed
+from ranker.state import State, StateSettings
+from training.playground import words
+from training.playground.posts import DAY_MS, moments
 
-DIMENSION = 384
-_WINDOW_MS = 300_000
-_MOST_ROWS = 1_000
+DIMENSION = vectors.DIMENSION
+HOMES = 3
+ROWS = 1_000
+"""Of an entry."""
+
+_POSTS_AN_AUTHOR = 50
+_TEXTS_A_LANGUAGE = 300
+_KINDS = {
+    "impression": 0.75,
+    "click": 0.09,
+    "dwell": 0.07,
+    "like": 0.06,
+    "reply": 0.01,
+    "repost": 0.01,
+    "hide": 0.01,
+}
+_LANGUAGE_SHARES = (0.52, 0.11, 0.11, 0.08, 0.07, 0.06, 0.05)
 
 
-def world(posts: int, viewers: int, seed: int) -> World:
-    """A week that ends now, with one author to 50 posts and one page a viewer and day."""
-    return World(
-        seed=seed,
-        authors=max(posts // 50, 3),
-        viewers=viewers,
-        post_count=posts,
-        pages_a_day=1.0,
-        end_ms=time.time_ns() // 1_000_000,
-        vector_dimension=DIMENSION,
-    )
+@dataclass(frozen=True)
+class Follows:
+    """Who follows whom: for each viewer a rising row of authors, one after the other."""
+
+    length: NDArray[np.int32]
+    author: NDArray[np.int32]
 
 
-def prepare(network: World, data: Path) -> State:
-    """Fold a network and write the snapshot into a data folder; the state that it holds."""
-    state = State(DIMENSION)
-    fold = Fold(state)
-    for number, entry in enumerate(_history(network.rows()), 1):
+@dataclass(frozen=True)
+class Posts:
+    """Columns by post, oldest first."""
+
+    author: Numbers
+    thread: Numbers
+    created_ms: Numbers
+    language: Numbers
+    parent: Numbers
+    """The post that it replies to; -1 for none."""
+    text: Numbers
+    """Which of its language's texts."""
+    generated: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Events:
+    """Columns by event, in time order."""
+
+    viewer: Numbers
+    post: Numbers
+    kind: Numbers
+    time_ms: Numbers
+
+
+@dataclass(frozen=True)
+class Network:
+    """A week that ends now, with one author to 50 posts. Equal settings give equal columns."""
+
+    posts: int
+    viewers: int
+    seed: int = 1
+    follows: int = 200
+    events_a_viewer: int = 20
+    end_ms: int = field(default_factory=lambda: time.time_ns() // 1_000_000)
+
+    @property
+    def authors(self) -> int:
+        """The first users write."""
+        return max(self.posts // _POSTS_AN_AUTHOR, 3)
+
+    @property
+    def user_ids(self) -> list[str]:
+        """All users; the first `viewers` read."""
+        return [f"u{i:07d}" for i in range(max(self.authors, self.viewers))]
+
+    def post_id(self, index: int) -> str:
+        """The id of a post."""
+        return f"p{index:07d}"
+
+    @property
+    def start_ms(self) -> int:
+        """When the history starts."""
+        return self.end_ms - 7 * DAY_MS
+
+    @cached_property
+    def homes(self) -> Numbers:
+        """Topics of users: (users, HOMES), the dearest first."""
+        rng, topics = self._rng("homes"), vectors.fitted().topics
+        return rng.choice(len(topics.weight), (len(self.user_ids), HOMES), p=topics.weight)
+
+    @cached_property
+    def languages(self) -> Numbers:
+        """Of users, in the order of the playground's."""
+        return self._rng("languages").choice(len(words.LANGUAGES), len(self.user_ids), p=_LANGUAGE_SHARES)
+
+    @cached_property
+    def followed(self) -> Follows:
+        """Four in five authors by a home topic, the others by fame alone."""
+        rng, parts = self._rng("follows"), list[tuple[NDArray[np.int32], NDArray[np.int32]]]()
+        fame = rng.pareto(1.2, self.authors) + 0.1
+        by_topic = _Drawer(self.homes[: self.authors], fame)
+        by_fame = _Drawer(np.zeros((self.authors, 1), np.int64), fame)
+        for start in range(0, self.viewers, 8_192):
+            viewer = np.arange(start, min(start + 8_192, self.viewers))
+            shape = (len(viewer), self.follows + self.follows // 2)
+            home = self.homes[viewer[:, None], rng.integers(0, HOMES, shape)]
+            alike = by_topic.drawn(rng, home)
+            author = np.where((rng.random(shape) < 0.8) & (alike >= 0), alike, by_fame.drawn(rng, 0 * home))
+            parts.append(_different(author, viewer, self.follows))
+        length, author = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return Follows(length, author)
+
+    @cached_property
+    def posted(self) -> Posts:
+        """What was written when, by whom."""
+        rng, mixture = self._rng("posts"), vectors.fitted()
+        activity = rng.lognormal(0, 0.7, self.authors)
+        author = rng.choice(self.authors, self.posts, p=activity / activity.sum())
+        topic = self.homes[author, rng.choice(HOMES, self.posts, p=(0.6, 0.3, 0.1))]
+        thread = _Drawer(mixture.topic_of_thread[:, None], mixture.popularity).drawn(rng, topic)
+        parent = _parents(rng, self.posts)
+        thread = np.where(parent >= 0, thread[parent], thread)
+        return Posts(
+            author=author,
+            thread=np.where(thread >= 0, thread, 0),  # a topic without a thread
+            created_ms=moments(self.posts, self.start_ms, self.end_ms, rng),
+            language=self.languages[author],
+            parent=parent,
+            text=rng.integers(0, _TEXTS_A_LANGUAGE, self.posts),
+            generated=rng.random(self.posts) < 0.15,
+        )
+
+    @cached_property
+    def happened(self) -> Events:
+        """What viewers did: half of it with posts of those they follow, half with posts of their topics."""
+        rng, count = self._rng("events"), self.viewers * self.events_a_viewer
+        activity = rng.lognormal(0, 0.7, self.viewers)
+        viewer = rng.choice(self.viewers, count, p=activity / activity.sum())
+        home = self.homes[viewer, rng.integers(0, HOMES, count)]
+        met = _Drawer(self._topics[:, None], rng.pareto(1.5, self.posts) + 0.05).drawn(rng, home)
+        written = _Drawer(self.posted.author[:, None], np.ones(self.posts))
+        of_followed = written.drawn(rng, _one_of_each(rng, self.followed, viewer))
+        post = np.where((rng.random(count) < 0.5) & (of_followed >= 0), of_followed, met)
+        post = np.where(post >= 0, post, rng.integers(0, self.posts, count))
+        later = self.posted.created_ms[post] + rng.exponential(6 * 3_600_000, count).astype(np.int64)
+        when = np.minimum(later, self.end_ms - 1)
+        order = np.argsort(when, kind="stable")
+        numbers = np.array([entries_kind(name) for name in _KINDS])
+        kind = numbers[rng.choice(len(_KINDS), count, p=list(_KINDS.values()))]
+        return Events(viewer[order], post[order], kind, when[order])
+
+    def vectors(self, start: int, stop: int) -> Floats:
+        """The vectors of posts `start` to `stop`; `start` must be a multiple of ROWS."""
+        parts = [
+            vectors.fitted().posts_of(self._rng("vectors", at), self.posted.thread[at : min(at + ROWS, stop)])
+            for at in range(start, stop, ROWS)
+        ]
+        return np.concatenate(parts)
+
+    @cached_property
+    def texts(self) -> list[list[str]]:
+        """By language."""
+        draw = random.Random(self.seed)
+        return [
+            [words.on_topic(tag, draw.choice(words.TOPICS), draw) for _ in range(_TEXTS_A_LANGUAGE)]
+            for tag in words.LANGUAGES
+        ]
+
+    def topic_name(self, index: int) -> str:
+        """A post's topic."""
+        return f"topic {self._topics[index]}"
+
+    @cached_property
+    def _topics(self) -> Numbers:
+        return vectors.fitted().topic_of_thread[self.posted.thread]
+
+    def post(self, index: int) -> types_pb2.Post:
+        """A post without its vector."""
+        posted, at = self.posted, int(index)
+        language = int(posted.language[at])
+        return types_pb2.Post(
+            id=self.post_id(at),
+            author_id=f"u{posted.author[at]:07d}",
+            text=f"{self.texts[language][posted.text[at]]} {at}",
+            language=list(words.LANGUAGES)[language],
+            created_ms=int(posted.created_ms[at]),
+            topics=[self.topic_name(at)],
+            community_id=self.topic_name(at) if at % 4 == 0 else "",
+            provenance=types_pb2.PROVENANCE_AI_GENERATED
+            if posted.generated[at]
+            else types_pb2.PROVENANCE_HUMAN,
+            reply_to_id=self.post_id(posted.parent[at]) if posted.parent[at] >= 0 else "",
+        )
+
+    def user_entries(self) -> Iterator[entries.Entry]:
+        """All users."""
+        tags, ids = list(words.LANGUAGES), self.user_ids
+        for start in range(0, len(ids), ROWS):
+            rows = [
+                types_pb2.User(
+                    id=ids[i],
+                    created_ms=self.start_ms - 90 * DAY_MS,
+                    languages=dict.fromkeys((tags[self.languages[i]], "en")),
+                    community_ids=[f"topic {topic}" for topic in dict.fromkeys(self.homes[i].tolist())],
+                )
+                for i in range(start, min(start + ROWS, len(ids)))
+            ]
+            yield entries.of_users(rows, self.start_ms)
+
+    def event_entries(self) -> Iterator[entries.Entry]:
+        """All events, without ids of their own: nothing is sent twice here."""
+        done = self.happened
+        for start in range(0, len(done.post), ROWS):
+            some = slice(start, start + ROWS)
+            count = len(done.post[some])
+            columns = journal_pb2.Events(
+                event_ids=[""] * count,
+                viewer_ids=[f"u{viewer:07d}" for viewer in done.viewer[some]],
+                post_ids=[self.post_id(post) for post in done.post[some]],
+                author_ids=[""] * count,
+                kinds=done.kind[some],
+                time_ms=done.time_ms[some],
+                dwell_ms=[12_000] * count,
+                undo=[False] * count,
+                request_ids=[""] * count,
+                positions=[0] * count,
+                surfaces=[types_pb2.SURFACE_FOR_YOU] * count,
+            )
+            yield entries.Entry(time_ms=int(done.time_ms[some][-1]), events=columns)
+
+    def entries(self) -> Iterator[entries.Entry]:
+        """The whole journal: what `folded` comes to without folding all of it."""
+        yield from self.user_entries()
+        ids, ends = self.user_ids, np.cumsum(self.followed.length)
+        follow = types_pb2.RELATION_KIND_FOLLOW
+        for user, row in enumerate(np.split(self.followed.author, ends[:-1])):
+            rows = [types_pb2.Relation(user_id=ids[user], target_id=ids[one], kind=follow) for one in row]
+            if rows:
+                yield entries.of_relations(rows, self.start_ms)
+        for start in range(0, self.posts, ROWS):
+            posts = [self.post(index) for index in range(start, min(start + ROWS, self.posts))]
+            for post, vector in zip(posts, self.vectors(start, start + len(posts)), strict=True):
+                post.vector.extend(vector.tolist())
+            yield entries.of_posts(posts, posts[-1].created_ms)
+        yield from self.event_entries()
+
+    def _rng(self, *purpose: str | int) -> np.random.Generator:
+        """A stream of its own for each purpose, so that one does not shift another."""
+        return np.random.default_rng([self.seed, *"/".join(map(str, purpose)).encode()])
+
+
+class _Drawer:
+    """Draws rows by weight among those that have a label."""
+
+    def __init__(self, labels: Numbers, weight: NDArray[np.float64]) -> None:
+        """labels: (rows, labels a row); weight: (rows,)."""
+        label = labels.ravel()
+        order = np.argsort(label, kind="stable")
+        self._row = np.repeat(np.arange(len(labels)), labels.shape[1])[order]
+        self._sum = np.concatenate([[0.0], np.cumsum(np.repeat(weight, labels.shape[1])[order])])
+        self._first = np.searchsorted(label[order], np.arange(label.max() + 2))
+
+    def drawn(self, rng: np.random.Generator, label: Numbers) -> Numbers:
+        """A row for each label; -1 where no row has it."""
+        known = label < len(self._first) - 1
+        asked = np.where(known, label, 0)
+        first, end = self._first[asked], self._first[asked + 1]
+        low, high = self._sum[first], self._sum[end]
+        at = np.searchsorted(self._sum, low + rng.random(label.shape) * (high - low), side="right") - 1
+        found = self._row[np.clip(at, first, np.maximum(end - 1, first)) % len(self._row)]
+        return np.where(known & (first < end), found, -1)
+
+
+def _different(author: Numbers, viewer: Numbers, most: int) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    """The first `most` different authors of each row, without the viewer: lengths, and rising rows."""
+    order = np.argsort(author, axis=1, kind="stable")
+    rising = np.take_along_axis(author, order, axis=1)
+    repeated = np.zeros(author.shape, np.bool_)
+    np.put_along_axis(repeated, order[:, 1:], rising[:, 1:] == rising[:, :-1], axis=1)
+    kept = ~repeated & (author != viewer[:, None])
+    kept &= np.cumsum(kept, axis=1) <= most
+    row, _ = np.nonzero(kept)
+    chosen = author[kept]
+    return kept.sum(axis=1, dtype=np.int32), chosen[np.lexsort((chosen, row))].astype(np.int32)
+
+
+def _parents(rng: np.random.Generator, count: int) -> Numbers:
+    """One post in eight replies to a recent one that is no reply; -1 for none."""
+    asks = rng.random(count) < 1 / 8
+    parent = np.arange(count) - 1 - rng.exponential(max(20, count / 40), count).astype(np.int64)
+    return np.where(asks & (parent >= 0) & ~asks[parent], parent, -1)
+
+
+def _one_of_each(rng: np.random.Generator, follows: Follows, viewer: Numbers) -> Numbers:
+    """One of those that each viewer follows; an author beyond all where nobody is followed."""
+    start = np.cumsum(follows.length, dtype=np.int64) - follows.length
+    at = start[viewer] + (rng.random(len(viewer)) * follows.length[viewer]).astype(np.int64)
+    everyone = np.append(follows.author, np.int32(2**31 - 1))
+    return np.where(follows.length[viewer] > 0, everyone[at], 2**31 - 1).astype(np.int64)
+
+
+def entries_kind(name: str) -> int:
+    """The number of a kind of event."""
+    return types_pb2.EventKind.Value(f"EVENT_KIND_{name.upper()}")
+
+
+def world(posts: int, viewers: int, seed: int) -> Network:
+    """A network of a week that ends now."""
+    return Network(posts, viewers, seed)
+
+
+def folded(network: Network) -> State:
+    """What the fold of its entries comes to."""
+    settings = StateSettings(max_posts=max(1_000_000, 2 * network.posts))
+    state = State(DIMENSION, settings)
+    fold, number = Fold(state), 0
+    for number, entry in enumerate(network.user_entries(), 1):
         fold.apply(f"{number}-0", entry)
-    snapshot.save(snapshot.Content.of(state), data / "snapshots")
+    backfill.follow(state, network)
+    backfill.post(state, network)
+    number += int((network.followed.length > 0).sum()) + -(-network.posts // ROWS)
+    for at, entry in enumerate(network.event_entries(), number + 1):
+        fold.apply(f"{at}-0", entry)
     return state
 
 
-def _history(rows: Iterable[Row]) -> Iterator[entries.Entry]:
-    """Rows as entries: in each five minutes what is not an event comes first, so that batches are long."""
-    for _, window in groupby(timed(rows), lambda pair: pair[0] // _WINDOW_MS):
-        pairs = sorted(window, key=lambda pair: isinstance(pair[1], Event))
-        for _, alike in groupby(pairs, lambda pair: type(pair[1])):
-            yield from _batches(list(alike))
-
-
-def _batches(pairs: list[tuple[int, Row]]) -> Iterator[entries.Entry]:
-    """Rows of one kind as entries, each timed by its last row."""
-    make = entries.OF.get(type(pairs[0][1]).DESCRIPTOR.name)
-    if make is None:
-        yield from (entries.of_preferences(row, time_ms) for time_ms, row in pairs)  # type: ignore[arg-type]
-        return
-    for start in range(0, len(pairs), _MOST_ROWS):
-        some = pairs[start : start + _MOST_ROWS]
-        yield make([row for _, row in some], max(time_ms for time_ms, _ in some))
+def prepare(network: Network, data: Path) -> State:
+    """Write the snapshot of a network into a data folder; the state that it holds."""
+    state = folded(network)
+    snapshot.save(snapshot.Content(dict(state.arrays()), state.facts), data / "snapshots")
+    return state

@@ -8,8 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from feedrank.v1 import controls_pb2, ingest_pb2, types_pb2
+from numpy.typing import NDArray
 
+from ranker.event_columns import EventColumns
 from ranker.heads import DAY_MS
 from ranker.text import fold
 
@@ -22,6 +25,7 @@ MAX_GENERATOR = 128
 MAX_WORD = 64
 MAX_MUTED_WORD = 100
 MAX_DWELL_MS = 3_600_000
+MAX_POSITION = 100_000
 
 _AUTHOR_ONLY = frozenset(
     {
@@ -32,6 +36,17 @@ _AUTHOR_ONLY = frozenset(
     }
 )
 _RELATING = _AUTHOR_ONLY - {types_pb2.EVENT_KIND_PROFILE_CLICK}
+
+
+def _declared(enum: Any) -> NDArray[np.bool_]:
+    """Whether the enum declares a number, by number; the last place is for all that are beyond it."""
+    known = list(enum.DESCRIPTOR.values_by_number)
+    return np.isin(np.arange(max(known) + 2), known)
+
+
+_KINDS = _declared(types_pb2.EventKind)
+_KINDS[types_pb2.EVENT_KIND_UNSPECIFIED] = False
+_SURFACES = _declared(types_pb2.Surface)
 
 
 @dataclass(frozen=True)
@@ -199,8 +214,25 @@ def event(row: types_pb2.Event, now_ms: int, _dimension: int | None) -> Problems
         yield Problem("out_of_range", "dwell_ms", f"dwell_ms must be 1 to {MAX_DWELL_MS}, not {row.dwell_ms}")
     if row.kind != types_pb2.EVENT_KIND_DWELL and row.dwell_ms:
         yield Problem("contradiction", "dwell_ms", "dwell_ms is only for EVENT_KIND_DWELL")
-    if not 0 <= row.position <= 100_000:
-        yield Problem("out_of_range", "position", f"position must be 0 to 100000, not {row.position}")
+    if not 0 <= row.position <= MAX_POSITION:
+        yield Problem("out_of_range", "position", f"position must be 0 to {MAX_POSITION}, not {row.position}")
+
+
+def sound(events: EventColumns, now_ms: int) -> NDArray[np.bool_]:
+    """Which events surely hold to the contract, bool (n,). `event` has the word on each of the others."""
+    kind, post, author = events.kind, events.post_id.length, events.author_id.length
+    ids = (events.event_id, events.viewer_id, events.post_id, events.author_id, events.request_id)
+    good = np.logical_and.reduce([one.length <= MAX_ID_BYTES for one in ids])
+    good &= (events.viewer_id.length > 0) & _KINDS[np.clip(kind, -1, len(_KINDS) - 1)]
+    good &= ~np.isin(kind, list(_RELATING)) & (
+        (post > 0) | ((author > 0) & np.isin(kind, list(_AUTHOR_ONLY)))
+    )
+    good &= (events.time_ms >= 0) & (events.time_ms <= now_ms + DAY_MS)
+    good &= _SURFACES[np.clip(events.surface, -1, len(_SURFACES) - 1)]
+    dwell = kind == types_pb2.EVENT_KIND_DWELL
+    good &= (events.dwell_ms >= dwell) & (events.dwell_ms <= np.where(dwell, MAX_DWELL_MS, 0))
+    good &= (events.position >= 0) & (events.position <= MAX_POSITION)
+    return good
 
 
 def preferences(row: controls_pb2.SetPreferencesRequest, _now_ms: int, _dimension: int | None) -> Problems:

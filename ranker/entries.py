@@ -1,11 +1,14 @@
 """Checked rows of the contract as journal entries, one entry a call."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from feedrank.journal.v1 import journal_pb2
-from feedrank.v1 import admin_pb2, controls_pb2, types_pb2
+from feedrank.v1 import admin_pb2, controls_pb2, ingest_pb2, types_pb2
 
+from ranker.event_columns import EventColumns
 from ranker.experiments import PRIOR
 
 Entry = journal_pb2.Entry
@@ -43,20 +46,13 @@ def of_preferences(row: controls_pb2.SetPreferencesRequest, time_ms: int) -> Ent
 
 def of_events(rows: Sequence[types_pb2.Event], time_ms: int) -> Entry:
     """Events as columns; an event without a time happened now."""
-    columns = journal_pb2.Events(
-        event_ids=[row.event_id for row in rows],
-        viewer_ids=[row.viewer_id for row in rows],
-        post_ids=[row.post_id for row in rows],
-        author_ids=[row.author_id for row in rows],
-        kinds=[row.kind for row in rows],
-        time_ms=[row.time_ms or time_ms for row in rows],
-        dwell_ms=[row.dwell_ms for row in rows],
-        undo=[row.undo for row in rows],
-        request_ids=[row.request_id for row in rows],
-        positions=[row.position for row in rows],
-        surfaces=[row.surface for row in rows],
-    )
-    return Entry(time_ms=time_ms, events=columns)
+    return of_event_columns(EventColumns.of_request(ingest_pb2.RecordEventsRequest(events=rows)), time_ms)
+
+
+def of_event_columns(events: EventColumns, time_ms: int) -> Entry:
+    """Events; one without a time happened now."""
+    timed = replace(events, time_ms=np.where(events.time_ms == 0, time_ms, events.time_ms))
+    return Entry(time_ms=time_ms, events=timed.change())
 
 
 def of_active_model(version: str, time_ms: int) -> Entry:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ranker.heads import HOUR_MS
 from ranker.state import NONE
-from ranker.state.columns import Ids
+from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
 from ranker.text import primary_language
 from training.examples import NO_REQUEST, Outcomes, Posts

@@ -24,7 +24,7 @@ from ranker.candidates import Candidates
 from ranker.fold import Fold
 from ranker.query import Ask, Query
 from ranker.state import NONE, State
-from ranker.state.columns import Ids
+from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
 from training.choices import Names, choose
 from training.examples import (

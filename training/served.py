@@ -16,7 +16,9 @@ from ranker import features, heads
 from ranker.errors import NotFound
 from ranker.impression_files import SCHEMA, read_log
 from ranker.state import NONE
-from ranker.state.columns import Ids, Slots
+from ranker.state.columns import Slots
+from ranker.state.ids import Ids
+from ranker.state.strings import Strings
 from training.choices import Chosen, Names
 from training.example_files import matrix_of
 from training.examples import Examples, Impressions, Times
@@ -114,17 +116,14 @@ def number_of_each(ids: Ids, texts: pa.ChunkedArray) -> Slots:
     """The number of each string, which becomes known with this call; NONE for an empty one or a null."""
     encoded = texts.combine_chunks().dictionary_encode()
     names = encoded.dictionary.to_pylist()
-    known = np.array([number_of(ids, name) for name in names] + [NONE], np.int32)
+    known = np.append(ids.slots_of(Strings.of(names)), np.int32(NONE))
     numbers: Slots = known[encoded.indices.fill_null(len(names)).to_numpy()]
     return numbers
 
 
 def number_of(ids: Ids, name: str | None) -> int:
     """The number of a name, which becomes known with this call; NONE for an empty one."""
-    if not name:
-        return NONE
-    number = ids.slot(name)
-    return ids.add(name) if number == NONE else number
+    return ids.add(name or "")
 
 
 def _impressions(columns: dict[str, NDArray[Any]]) -> Impressions:

@@ -7,9 +7,11 @@ from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 
 from ranker import events as kinds
+from ranker.event_columns import EventColumns
 from ranker.fold import people, taste
 from ranker.state import NONE, State, affinity, counters, event_log, rings
 from ranker.state.columns import Array, Slots
+from ranker.state.strings import Strings
 from ranker.state.tables import Flags, Floats, Int64s
 
 _RELATION_OF: dict[int, int] = {
@@ -47,16 +49,14 @@ def record(state: State, change: journal_pb2.Events) -> None:
 
 def _settled(state: State, change: journal_pb2.Events) -> _Batch:
     """The batch without events that were folded before, with what each one counts."""
-    new = np.flatnonzero(state.event_ids.admit(change.event_ids))
-    people_named = [name for i in new for name in (change.viewer_ids[i], change.author_ids[i])]
-    viewer, named = np.ascontiguousarray(state.users_of(people_named).reshape(-1, 2).T)
-    post = state.post_ids.slots([change.post_ids[i] for i in new])
+    events = EventColumns.of_change(change)
+    events = events.only(np.flatnonzero(state.event_ids.admit_all(events.event_id)))
+    viewer, named = np.ascontiguousarray(state.users_of(_people(events)).reshape(-1, 2).T)
+    post = state.post_ids.find(events.post_id)
     author = np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
-    undo = np.array(change.undo, np.bool_)[new]
-    kind = np.array(change.kinds, np.int8)[new]
-    dwell_ms = np.array(change.dwell_ms, np.int64)[new]
-    kind[(kind == types_pb2.EVENT_KIND_DWELL) & (dwell_ms < kinds.MIN_DWELL_MS) & ~undo] = 0
-    times = np.minimum(np.array(change.time_ms, np.int64)[new], state.time_ms)
+    undo, kind = events.undo.astype(np.bool_), events.kind.astype(np.int8)
+    kind[(kind == types_pb2.EVENT_KIND_DWELL) & (events.dwell_ms < kinds.MIN_DWELL_MS) & ~undo] = 0
+    times = np.minimum(events.time_ms, state.time_ms)
     users = state.users
     amount = event_log.settle(
         users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_count,
@@ -64,6 +64,12 @@ def _settled(state: State, change: journal_pb2.Events) -> _Batch:
     )  # fmt: skip
     np.maximum.at(users.active_ms, viewer, times)
     return _Batch(viewer, post, author, kind, kinds.STRENGTH_OF[kind], undo, amount, times)
+
+
+def _people(events: EventColumns) -> Strings:
+    """The viewer and the named author of each event, in turn."""
+    pairs = zip(events.viewer_id[1:], events.author_id[1:], strict=True)
+    return Strings(events.viewer_id.buffer, *(np.stack(pair, axis=1).ravel() for pair in pairs))
 
 
 def _relate(state: State, batch: _Batch) -> None:

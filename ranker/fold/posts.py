@@ -9,7 +9,8 @@ from feedrank.v1 import types_pb2
 from ranker.fold import taste
 from ranker.fold.index import Index
 from ranker.state import NONE, State, rings, tables
-from ranker.state.columns import Array, Ids, Slots, padded
+from ranker.state.columns import Array, Slots, padded
+from ranker.state.ids import Ids
 from ranker.state.recent_ids import hash_of
 from ranker.text import fold as fold_text
 from ranker.text import primary_language
@@ -66,10 +67,8 @@ def put_vectors(state: State, index: Index, change: journal_pb2.Vectors) -> None
 def _put(state: State, index: Index, row: types_pb2.Post) -> int:
     """Put one post. Returns its slot when it brought a vector, else NONE."""
     posts = state.posts
-    slot = state.post_ids.slot(row.id)
-    if slot == NONE:
-        slot = state.post_ids.add(row.id)
-        posts.append()
+    slot = state.post_ids.add(row.id)
+    posts.append(len(state.post_ids) - posts.size)
     posts.created_ms[slot] = row.created_ms
     posts.deleted[slot] = False
     _announce(state, slot, row)

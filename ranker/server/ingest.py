@@ -5,17 +5,21 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import grpc
+import numpy as np
 from feedrank.v1 import ingest_pb2, ingest_pb2_grpc, types_pb2
 
 from ranker import checks, entries
 from ranker.checks import Problem
 from ranker.errors import Busy, InvalidArgument
+from ranker.event_columns import EventColumns
 from ranker.journal import now_ms
 from ranker.metrics import Metrics
 from ranker.server import decode, encode
 from ranker.writer import Writer
 
 _MOST_NAMED = 1_000
+
+_EventsMessage = ingest_pb2.RecordEventsRequest | ingest_pb2.StreamEventsRequest
 
 
 class Ingest(ingest_pb2_grpc.IngestServicer):
@@ -63,7 +67,7 @@ class Ingest(ingest_pb2_grpc.IngestServicer):
         self, request: ingest_pb2.RecordEventsRequest, context: grpc.ServicerContext
     ) -> ingest_pb2.RecordEventsResponse:
         """Records what viewers did."""
-        return ingest_pb2.RecordEventsResponse(result=self._put("events", request.events, entries.of_events))
+        return ingest_pb2.RecordEventsResponse(result=self._put_events(request))
 
     def StreamEvents(
         self, request_iterator: Iterator[ingest_pb2.StreamEventsRequest], context: grpc.ServicerContext
@@ -76,11 +80,23 @@ class Ingest(ingest_pb2_grpc.IngestServicer):
         finally:
             self._streams.release()
 
+    def _put_events(self, request: _EventsMessage) -> types_pb2.WriteResult:
+        """As `_put`, by columns: only rows that may be wrong are looked at one by one."""
+        decode.batch("events", request.events)
+        now = now_ms()
+        events = EventColumns.of_request(request)
+        good = checks.sound(events, now)
+        doubtful = np.flatnonzero(~good).tolist()
+        rows = [(i, checks.problem_of(request.events[i], now_ms=now, dimension=None)) for i in doubtful]
+        bad = [(i, problem) for i, problem in rows if problem]
+        kept = np.delete(np.arange(len(events)), [i for i, _ in bad])
+        return self._write("events", events.only(kept), bad, entries.of_event_columns)
+
     def _record(self, requests: Iterator[ingest_pb2.StreamEventsRequest]) -> ingest_pb2.StreamEventsResponse:
         total = types_pb2.WriteResult(visible=True)
         first, rejected = 0, 0
         for request in requests:
-            result = self._put("events", request.events, entries.of_events)
+            result = self._put_events(request)
             for row in result.rejected[: _MOST_NAMED - len(total.rejected)]:
                 row.index += first
                 total.rejected.append(row)
@@ -102,7 +118,7 @@ class Ingest(ingest_pb2_grpc.IngestServicer):
     def _write(
         self,
         kind: str,
-        good: Sequence[Any],
+        good: Sequence[Any] | EventColumns,
         bad: Sequence[tuple[int, Problem]],
         entry_of: Callable[[Any, int], entries.Entry],
     ) -> types_pb2.WriteResult:

@@ -6,15 +6,17 @@ width, posts and users by `StateSettings`, past which the oldest leave.
 
 import hashlib
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
 from pydantic import BaseModel, Field
 
 from ranker.experiments import PRIOR, InService
-from ranker.state.columns import NONE, Array, Ids, Slots, Table
+from ranker.state.columns import NONE, Array, Slots, Table
+from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
+from ranker.state.strings import Strings
 from ranker.state.tables import Places, Posts, Users
 
 __all__ = ["NONE", "State", "StateSettings"]
@@ -66,28 +68,26 @@ class State:
 
     def user(self, name: str) -> int:
         """The slot of a user, who becomes known with this call."""
-        slot = self.user_ids.slot(name)
-        if slot == NONE:
-            slot = self.user_ids.add(name)
-            self.users.append()
-            self.users.created_ms[slot] = self.users.active_ms[slot] = self.time_ms
-        return slot
+        return int(self.users_of(Strings.of([name]))[0])
 
-    def users_of(self, names: Sequence[str]) -> Slots:
+    def users_of(self, names: Strings) -> Slots:
         """The slots of users, who become known with this call; NONE for an empty name. int32 (n,)."""
-        return np.array([self.user(name) if name else NONE for name in names], np.int32)
+        slots = self.user_ids.slots_of(names)
+        first = self.users.append(len(self.user_ids) - self.users.size)
+        self.users.created_ms[first : self.users.size] = self.time_ms
+        self.users.active_ms[first : self.users.size] = self.time_ms
+        return slots
 
     def place(self, table: str, name: str) -> int:
         """The slot of a community or language; NONE for an empty name and past the cap."""
         rows, ids = self.tables[table]
-        slot = _slot_of(ids, name, self.settings.max_places)
-        if slot == rows.size:
-            rows.append()
+        slot = ids.add(name, self.settings.max_places)
+        rows.append(len(ids) - rows.size)
         return slot
 
     def term(self, ids: Ids, name: str) -> int:
         """The slot of a topic or label; NONE for an empty name and past the cap."""
-        return _slot_of(ids, name, self.settings.max_terms)
+        return ids.add(name, self.settings.max_terms)
 
     def drop_oldest_posts(self) -> Slots:
         """Forget the eighth of the posts that came first. Returns where each slot moved; NONE if gone."""
@@ -152,7 +152,7 @@ class State:
 
     def memory(self) -> list[tuple[str, int, int]]:
         """Each structure with its rows and bytes, largest first."""
-        rows = [("event_ids", len(self.event_ids.young) + len(self.event_ids.old), self.event_ids.nbytes)]
+        rows = [("event_ids", len(self.event_ids), self.event_ids.nbytes)]
         for name, (table, ids) in self.tables.items():
             rows += [(f"{name}.{part}", table.size, nbytes) for part, nbytes in table.sizes()]
             rows.append((f"{name}_ids", len(ids), ids.nbytes))
@@ -209,14 +209,6 @@ class Turn:
                 self._writing = False
                 self._owed = self._waiting
                 self._changed.notify_all()
-
-
-def _slot_of(ids: Ids, name: str, most: int) -> int:
-    """The slot of a name, which becomes known with this call; NONE for an empty name and past `most`."""
-    slot = ids.slot(name) if name else NONE
-    if slot == NONE and name and len(ids) < most:
-        slot = ids.add(name)
-    return slot
 
 
 def _in_service(facts: dict[str, int | str]) -> InService:

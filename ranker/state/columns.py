@@ -18,7 +18,6 @@ memory report and comparison all follow from the declaration:
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any, ClassVar
 
 import numpy as np
@@ -244,54 +243,6 @@ class Table:
         """Bytes of each column."""
         for name in (*self.columns, *self.raggeds):
             yield name, getattr(self, name).nbytes
-
-
-class Ids:
-    """The caller's ids and their slots. Two ways: `slot(id)` and `names[slot]`."""
-
-    def __init__(self, names: Sequence[str] = ()) -> None:
-        self.names = list(names)
-        self._slots = {name: slot for slot, name in enumerate(self.names)}
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def slot(self, name: str) -> int:
-        """The slot, or NONE."""
-        return self._slots.get(name, NONE)
-
-    def slots(self, names: Sequence[str]) -> Slots:
-        """The slots of many; NONE where unknown. int32 (n,)."""
-        find = self._slots.get
-        return np.fromiter((find(name, NONE) for name in names), np.int32, len(names))
-
-    def add(self, name: str) -> int:
-        """A new id's slot."""
-        slot = self._slots[name] = len(self.names)
-        self.names.append(name)
-        return slot
-
-    def keep(self, rows: NDArray[np.int64]) -> None:
-        """Keep these ids, in this order."""
-        self.__init__([self.names[row] for row in rows])  # type: ignore[misc]
-
-    def arrays(self) -> Iterator[tuple[str, Array]]:
-        """The ids as UTF-8 bytes and lengths."""
-        encoded = [name.encode() for name in self.names]
-        yield "lengths", np.array([len(one) for one in encoded], np.int32)
-        yield "values", np.frombuffer(b"".join(encoded), np.uint8)
-
-    @classmethod
-    def load(cls, lengths: NDArray[np.int32], values: NDArray[np.uint8]) -> "Ids":
-        """Take over what `arrays` gave."""
-        raw = values.tobytes()
-        ends = np.cumsum(lengths, dtype=np.int64).tolist()
-        return cls([raw[start:end].decode() for start, end in pairwise([0, *ends])])
-
-    @property
-    def nbytes(self) -> int:
-        """Bytes, estimated: an entry of the dict, one of the list, and the string itself."""
-        return sum(len(name) for name in self.names) + 180 * len(self.names)
 
 
 def padded(slots: Sequence[int], width: int) -> Slots:

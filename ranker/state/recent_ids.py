@@ -2,16 +2,18 @@
 
 Two generations of 64-bit hashes: ids enter the young one; when it is full, it becomes the old one, and the
 old one is forgotten. So the last `GENERATION` ids are always known, and at most twice as many. Two
-different ids share a hash once in 10^13 pairs.
+different ids share a hash once in 10^13 pairs. A generation is a hash table , 16 MB when it is in use.
 """
 
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.state.columns import Array
+from ranker.state.strings import Bytes, Hashes, Int64s, Strings, hash_of_bytes
 
 GENERATION = 1_000_000
 
@@ -29,34 +31,86 @@ class RecentIds:
     """The ids of events that were folded."""
 
     def __init__(self) -> None:
-        self.young: set[int] = set()
-        self.old: set[int] = set()
+        self._young, self._old = _table(), _table()
+        self._counts = np.zeros(2, np.int64)
 
     def admit(self, ids: Sequence[str]) -> NDArray[np.bool_]:
         """Which ids are new, bool (n,); they are known from now on. An empty id is always new."""
-        return np.fromiter((self._admit_one(one) for one in ids), np.bool_, len(ids))
+        return self.admit_all(Strings.of(ids))
 
-    def _admit_one(self, one: str) -> bool:
-        if not one:
-            return True
-        key = hash_of(one)
-        if key in self.young or key in self.old:
-            return False
-        if len(self.young) >= GENERATION:
-            self.young, self.old = set(), self.young
-        self.young.add(key)
-        return True
+    def admit_all(self, ids: Strings) -> NDArray[np.bool_]:
+        """Which ids are new, bool (n,); they are known from now on. An empty id is always new."""
+        new = np.ones(len(ids.start), np.bool_)
+        done = 0
+        while (done := _admit(*ids, self._young, self._old, self._counts, GENERATION, new, done)) < len(new):
+            self._young, self._old = _table(), self._young
+            self._counts[:] = 0, self._counts[0]
+        return new
+
+    def __len__(self) -> int:
+        return int(self._counts.sum())
 
     def arrays(self) -> Iterator[tuple[str, Array]]:
         """Both generations, each sorted: uint64."""
-        yield "young", np.sort(np.fromiter(self.young, np.uint64, len(self.young)))
-        yield "old", np.sort(np.fromiter(self.old, np.uint64, len(self.old)))
+        yield "young", np.sort(self._young[self._young != 0])
+        yield "old", np.sort(self._old[self._old != 0])
 
     def load(self, young: Array, old: Array) -> None:
         """Take over what `arrays` gave."""
-        self.young, self.old = set(young.tolist()), set(old.tolist())
+        self._young, self._old = _table(), _table()
+        self._counts[:] = len(young), len(old)
+        _enter(self._young, young)
+        _enter(self._old, old)
 
     @property
     def nbytes(self) -> int:
-        """Bytes, estimated: a set's place and the number."""
-        return 80 * (len(self.young) + len(self.old))
+        """Bytes of the tables."""
+        return self._young.nbytes + self._old.nbytes
+
+
+def _table() -> Hashes:
+    """Places for twice as many hashes as a generation has; 0 is an empty one."""
+    return np.zeros(1 << (2 * GENERATION).bit_length(), np.uint64)
+
+
+@numba.njit(cache=True, nogil=True)
+def _place(table: Hashes, wanted: np.uint64) -> int:
+    """Where a table holds a hash, or the empty place where it would."""
+    mask = np.uint64(len(table) - 1)
+    at = wanted & mask
+    while table[at] != 0 and table[at] != wanted:
+        at = (at + np.uint64(1)) & mask
+    return int(at)
+
+
+@numba.njit(cache=True, nogil=True)
+def _admit(
+    buffer: Bytes,
+    start: Int64s,
+    length: Int64s,
+    young: Hashes,
+    old: Hashes,
+    counts: Int64s,
+    most: int,
+    new: NDArray[np.bool_],
+    done: int,
+) -> int:
+    """Admit ids from `done` on; how many were when the young table was full, or all."""
+    for i in range(done, len(start)):
+        if length[i] == 0:
+            continue
+        wanted = max(hash_of_bytes(buffer, start[i], length[i], 0), np.uint64(1))
+        at = _place(young, wanted)
+        new[i] = young[at] == 0 and old[_place(old, wanted)] == 0
+        if new[i]:
+            if counts[0] >= most:
+                return i
+            young[at] = wanted
+            counts[0] += 1
+    return len(start)
+
+
+@numba.njit(cache=True, nogil=True)
+def _enter(table: Hashes, held: Hashes) -> None:
+    for one in held:
+        table[_place(table, one)] = one

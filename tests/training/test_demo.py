@@ -117,11 +117,12 @@ def test_a_data_set_without_viewers_is_refused_in_a_sentence(tmp_path):
 def test_ctrl_c_stops_the_server_and_removes_its_folder():
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         command = [sys.executable, "-c", "from ranker.cli import main; main()", "demo"]
-        running = subprocess.Popen(command, env=os.environ | {"TMPDIR": folder}, stdout=subprocess.DEVNULL)
-        until = time.monotonic() + 60
-        while not list(Path(folder).glob("*/server.sock")) and time.monotonic() < until:
-            time.sleep(0.05)
-        running.send_signal(signal.SIGINT)
-        assert running.wait(30) == 130
+        environment = os.environ | {"TMPDIR": folder}
+        with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as running:
+            until = time.monotonic() + 60
+            while not list(Path(folder).glob("*/server.sock")) and time.monotonic() < until:
+                time.sleep(0.05)
+            running.send_signal(signal.SIGINT)
+            assert running.wait(120) == 130
         left = set(os.listdir(folder)) - {f"torchinductor_{getpass.getuser()}"}  # torch's own cache
         assert left == set()

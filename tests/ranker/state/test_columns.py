@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker.state.columns import NONE, Array, Ids, Ragged, Slots, Table, column, ragged
+from ranker.state.columns import NONE, Array, Ragged, Slots, Table, column, ragged
+from ranker.state.ids import Ids
 from ranker.state.tables import Places, Posts, Users
 
 

@@ -27,7 +27,7 @@ def test_the_last_generation_is_always_known(few: RecentIds) -> None:
 def test_at_most_two_generations_are_remembered(few: RecentIds) -> None:
     for number in range(20):
         few.admit([str(number)])
-        assert len(few.young) + len(few.old) <= 6
+        assert len(few) <= 6
     assert few.admit(["0"]).all()
 
 
