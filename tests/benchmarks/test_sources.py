@@ -1,0 +1,27 @@
+from pathlib import Path
+
+import pytest
+
+from benchmarks import sources
+from ranker.surfaces import FOR_YOU
+
+
+@pytest.fixture(scope="module")
+def town(tmp_path_factory: pytest.TempPathFactory) -> sources.Network:
+    folder: Path = tmp_path_factory.mktemp("network")
+    return sources.prepared(folder, posts=400, viewers=20, follows=6, asking=3, seed=1)
+
+
+def test_every_asking_viewer_follows_as_many_as_asked_for(town: sources.Network) -> None:
+    slots = town.state.user_ids.slots(town.viewer_ids)
+    assert len(town.viewer_ids) == 3
+    assert min(len(town.state.users.follows[slot]) for slot in slots) >= 6
+
+
+def test_every_source_and_filter_has_its_figures_beside_the_stages(town: sources.Network) -> None:
+    found = sources.measure(town, rounds=1)
+    names = {f"source_{name}" for name in FOR_YOU.names}
+    names |= {f"filter_{one.__name__}" for one in (*FOR_YOU.filters, *FOR_YOU.once)}
+    names |= {"query", "sources", "filters_and_selection", "page"}
+    assert {f"{name}_{word}_ms" for name in names for word in ("p50", "p99")} <= set(found)
+    assert found["sources_p50_ms"] < found["page_p50_ms"]
