@@ -46,7 +46,7 @@ _LEAST_LENGTH = 0.1
 class InterestRules:
     """How interests are learned."""
 
-    half_life_days: float = 14.0
+    half_life_days: float = 7.0
     """After so many days an interest weighs half."""
     same_cosine: float = 0.2
     """A post at least this near belongs to an interest. Measured with all-MiniLM-L6-v2 on the posts of 36

@@ -222,7 +222,7 @@ def sound(events: EventColumns, now_ms: int) -> NDArray[np.bool_]:
     """Which events surely hold to the contract, bool (n,). `event` has the word on each of the others."""
     kind, post, author = events.kind, events.post_id.length, events.author_id.length
     ids = (events.event_id, events.viewer_id, events.post_id, events.author_id, events.request_id)
-    good = np.logical_and.reduce([one.length <= MAX_ID_BYTES for one in ids])
+    good: NDArray[np.bool_] = np.logical_and.reduce([one.length <= MAX_ID_BYTES for one in ids])
     good &= (events.viewer_id.length > 0) & _KINDS[np.clip(kind, -1, len(_KINDS) - 1)]
     good &= ~np.isin(kind, list(_RELATING)) & (
         (post > 0) | ((author > 0) & np.isin(kind, list(_AUTHOR_ONLY)))

@@ -13,6 +13,7 @@ from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
 from embeddings import interests
+from ranker.candidates import among
 from ranker.events import STRENGTH_OF
 from ranker.exploration import ExplorationSettings
 from ranker.state import NONE, State, affinity, counters, rings
@@ -22,6 +23,8 @@ from ranker.text import fold, primary_language
 _FEW_SLOTS = np.zeros(0, np.int32)
 _HISTORY = 128
 """Posts met, at most, that the features look back on."""
+_MOST = 3.0
+"""Of a reaction, however much was done."""
 
 
 @dataclass(frozen=True)
@@ -70,9 +73,11 @@ class Query:
     disliked: Slots
     """Posts the viewer wants less of, newest first."""
     history: Slots
-    """The last posts that were on the screen, oldest first."""
+    """The last posts that were on the screen, oldest first. Where the viewer's client tells of stays, those
+    that were passed by at once are left out: they say nothing of taste."""
     reactions: NDArray[np.float32]
-    """To each post of `history`: 1 for, -1 against, 0 for none that is remembered."""
+    """To each post of `history`: 0 for none that is remembered, 1 to 3 for, -1 to -3 against: more where more
+    was done."""
     interests: NDArray[np.float32]
     """Unit rows, strongest first, (k, D)."""
     interest_weights: NDArray[np.float32]
@@ -115,7 +120,7 @@ def build(state: State, ask: Ask) -> Query:
     vectors, weights = interests.read(
         users.interest, users.interest_weight, users.interest_ms, viewer, ask.now_ms
     )
-    history = rings.newest(users.seen, users.seen_count, viewer, _HISTORY)[::-1]
+    history, reactions = _history(state, viewer)
     return Query(
         ask=ask,
         viewer=viewer,
@@ -130,11 +135,25 @@ def build(state: State, ask: Ask) -> Query:
         liked=liked,
         disliked=rings.newest(users.disliked, users.disliked_count, viewer),
         history=history,
-        reactions=_reactions(state, viewer, history),
+        reactions=reactions,
         interests=vectors,
         interest_weights=weights,
-        authors=affinity.read(users.author_key, users.author_sum, users.author_ms, viewer, ask.now_ms),
-        topics=affinity.read(users.topic_key, users.topic_sum, users.topic_ms, viewer, ask.now_ms),
+        authors=affinity.read(
+            users.author_key,
+            users.author_sum,
+            users.author_ms,
+            viewer,
+            ask.now_ms,
+            affinity.AUTHOR_HALF_LIFE_MS,
+        ),  # fmt: skip
+        topics=affinity.read(
+            users.topic_key,
+            users.topic_sum,
+            users.topic_ms,
+            viewer,
+            ask.now_ms,
+            affinity.TOPIC_HALF_LIFE_MS,
+        ),  # fmt: skip
         given=_given(state, viewer, ask.now_ms),
         age_ms=max(ask.now_ms - int(users.created_ms[viewer]), 0) if viewer != NONE else 0,
         reads=_languages_read(state, viewer, liked),
@@ -150,14 +169,26 @@ def build(state: State, ask: Ask) -> Query:
     )
 
 
+def _history(state: State, viewer: int) -> tuple[Slots, NDArray[np.float32]]:
+    """Posts that the viewer looked at, oldest first, and the reactions to them."""
+    users = state.users
+    seen = rings.newest(users.seen, users.seen_count, viewer, _HISTORY)[::-1]
+    reactions = _reactions(state, viewer, seen)
+    if not users.stayed_count[viewer]:
+        return seen, reactions
+    looked_at = among(seen, _sorted(users.stayed[viewer])) | (reactions != 0)
+    return seen[looked_at], reactions[looked_at]
+
+
 def _reactions(state: State, viewer: int, posts: Slots) -> NDArray[np.float32]:
-    """The sign of what the viewer's remembered events say of posts: float32 (n,)."""
+    """What the viewer's remembered events say of posts: the sum of strengths, where any spoke at least 1."""
     users = state.users
     post, strength = users.event_post[viewer], STRENGTH_OF[users.event_kind[viewer]]
     spoke = np.flatnonzero((post != NONE) & (strength != 0))
     said = np.where(posts[:, None] == post[spoke], strength[spoke], np.float32(0))
-    signs: NDArray[np.float32] = np.sign(said.sum(axis=1))
-    return signs
+    total = said.sum(axis=1)
+    reactions: NDArray[np.float32] = np.sign(total) * np.clip(np.abs(total), 1, _MOST)
+    return reactions
 
 
 def _given(state: State, viewer: int, now_ms: int) -> NDArray[np.float32]:

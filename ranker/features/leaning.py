@@ -7,6 +7,11 @@ author and community (hashed: Weinberger et al., "Feature hashing for large scal
 2009) and the post's vector. A step on a word shrinks with the number of times that it was met, as in online
 gradient descent on strongly convex losses. What anybody does is the commonest good reaction, an impression,
 without the viewer's own part in it.
+
+Beside it stands what the viewer made of the nearest of these posts: the mean of the reactions to them, less the
+mean of all, weighted by the cube of the cosine and fading with the posts met since (kernel regression:
+Nadaraya, "On estimating regression", 1964). A straight line through the space of vectors can't tell several
+tastes from what lies between them; this can, and it follows a change of taste within a few pages.
 """
 
 from collections.abc import Sequence
@@ -33,6 +38,11 @@ _SHRINK_PEOPLE = 10.0
 """So many people who reacted as usual are added to those who met a post."""
 _USUAL = 0.05
 """The share of good reactions, before anything is known of a place."""
+_NEAR = 64
+"""Posts that are looked through for near ones, the last met."""
+_FADE = 32
+"""After so many posts more a reaction counts half."""
+_SHRINK_NEAR = np.float32(2)
 _BUCKETS = 1 << 13
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
@@ -53,8 +63,17 @@ def _values(query: Query, posts: Candidates) -> Sequence[Values]:
     )
     anybody = _reception(state, posts.slot, np.zeros(len(posts), np.float32), own=0)
     words = _sums(weight, _words(columns, posts.slot))
-    near = np.nan_to_num(cosines(columns.vector, posts.slot, direction[None])[:, 0])
-    return anybody, words, near, anybody + bias + words + near, _reaction_before(query, posts.slot)
+    last = columns.vector[met[-_NEAR:]].astype(np.float32)
+    cosine = cosines(columns.vector, posts.slot, np.concatenate([direction[None], last])).T
+    along = np.nan_to_num(cosine[0])
+    return (
+        anybody,
+        words,
+        along,
+        anybody + bias + words + along,
+        _reaction_before(query, posts.slot),
+        *_of_near(cosine[1:], query.reactions[-_NEAR:]),
+    )
 
 
 def _reception(state: State, slots: Slots, reactions: NDArray[np.float32], own: int = 1) -> Floats:
@@ -64,7 +83,7 @@ def _reception(state: State, slots: Slots, reactions: NDArray[np.float32], own: 
     """
     posts = state.posts
     counts = posts.counter[slots][..., HALF_LIVES.index("ever")]
-    good = np.maximum.reduce([counts[:, counter] for counter in _GOOD]) - np.maximum(reactions, 0)
+    good = np.maximum.reduce([counts[:, counter] for counter in _GOOD]) - np.clip(reactions, 0, 1)
     shown = counts[:, COUNTERS.index("impression")] - own
     usual = _usual(state, slots)
     bad = np.maximum(shown - good, 0)
@@ -117,7 +136,7 @@ def _learned(
     """The weights of words, the direction in the space of vectors, and the viewer's bias.
 
     words: int32 (m, k); vectors: float32 (m, D); anybody: the log odds of each post, float64 (m,);
-    reactions: float32 (m,), -1 to 1. Sums run in index order.
+    reactions: float32 (m,), as Query.reactions: one above 1 pulls harder. Sums run in index order.
     """
     weight, times = np.zeros(_BUCKETS), np.zeros(_BUCKETS)
     direction = np.zeros(vectors.shape[1], np.float32)
@@ -172,13 +191,42 @@ def _sum(weight: Floats, words: Slots) -> float:
     return total
 
 
+def _of_near(
+    cosine: NDArray[np.float32], reactions: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """The mean reaction to the nearest posts, less the mean of all, and the weight behind it: (n,) each.
+
+    cosine: float32 (m, n), NaN for a candidate without a vector, of which nothing is known.
+    """
+    m = len(reactions)
+    fade = np.exp2(np.arange(1 - m, 1) / _FADE).astype(np.float32)
+    mean = np.float32(reactions.sum() / max(m, 1))
+    return _smoothed(cosine, fade, reactions - mean)
+
+
+@njit(cache=True, nogil=True)
+def _smoothed(
+    cosine: NDArray[np.float32], fade: NDArray[np.float32], felt: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    total, weight = np.zeros(cosine.shape[1], np.float32), np.zeros(cosine.shape[1], np.float32)
+    for j in range(len(felt)):
+        row = cosine[j]
+        for i in range(len(row)):
+            near = row[i] if row[i] > 0 else np.float32(0)
+            kernel = fade[j] * near * near * near
+            total[i] += kernel * felt[j]
+            weight[i] += kernel
+    return total / (weight + _SHRINK_NEAR), weight
+
+
 def _reaction_before(query: Query, slots: Slots) -> NDArray[np.float32]:
-    """The viewer's reaction where the post was met before, else NaN."""
+    """The sign of the viewer's reaction where the post was met before, else NaN."""
     if not len(query.history):
         return np.full(len(slots), np.nan, np.float32)
     order = np.argsort(query.history)
     at = order[np.minimum(np.searchsorted(query.history, slots, sorter=order), len(order) - 1)]
-    return np.where(query.history[at] == slots, query.reactions[at], np.float32(np.nan))
+    before = np.sign(query.reactions[at])
+    return np.where(query.history[at] == slots, before, np.float32(np.nan))
 
 
 GROUP = Group(
@@ -188,6 +236,8 @@ GROUP = Group(
         Feature("leaning_vector", "what the post's vector adds to the viewer's log odds", "1"),
         Feature("leaning", "log odds that the viewer does so, as the viewer's own model says", "1"),
         Feature("reaction_before", "the viewer's reaction when the post was met before, -1 to 1", "1"),
+        Feature("leaning_near", "reactions to the nearest posts met lately, above the mean, -3 to 3", "1"),
+        Feature("leaning_near_known", "how much is known of that: cubed cosines of posts met lately", "1"),
     ),
     _values,
 )

@@ -25,7 +25,10 @@ _MAX_HIDDEN = 10_000
 
 @dataclass(frozen=True)
 class _Batch:
-    """Events as columns of equal length. `amount` says what each counts: 1, 0, or -1 when it undoes one."""
+    """Events as columns of equal length. `amount` says what each counts: 1, 0, or -1 when it undoes one.
+
+    `stayed` marks a stay of whatever length, also one too short to count as a dwell.
+    """
 
     viewer: Slots
     post: Slots
@@ -35,6 +38,7 @@ class _Batch:
     undo: Flags
     amount: Floats
     time_ms: Int64s
+    stayed: Flags
 
 
 def record(state: State, change: journal_pb2.Events) -> None:
@@ -55,7 +59,8 @@ def _settled(state: State, change: journal_pb2.Events) -> _Batch:
     post = state.post_ids.find(events.post_id)
     author = np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
     undo, kind = events.undo.astype(np.bool_), events.kind.astype(np.int8)
-    kind[(kind == types_pb2.EVENT_KIND_DWELL) & (events.dwell_ms < kinds.MIN_DWELL_MS) & ~undo] = 0
+    stayed = (kind == types_pb2.EVENT_KIND_DWELL) & ~undo
+    kind[stayed & (events.dwell_ms < kinds.MIN_DWELL_MS)] = 0
     times = np.minimum(events.time_ms, state.time_ms)
     users = state.users
     amount = event_log.settle(
@@ -63,7 +68,7 @@ def _settled(state: State, change: journal_pb2.Events) -> _Batch:
         viewer, post, author, kind, undo, times, kinds.LASTING, types_pb2.EVENT_KIND_IMPRESSION,
     )  # fmt: skip
     np.maximum.at(users.active_ms, viewer, times)
-    return _Batch(viewer, post, author, kind, kinds.STRENGTH_OF[kind], undo, amount, times)
+    return _Batch(viewer, post, author, kind, kinds.STRENGTH_OF[kind], undo, amount, times, stayed)
 
 
 def _people(events: EventColumns) -> Strings:
@@ -120,6 +125,7 @@ def _remember(state: State, batch: _Batch) -> None:
     screen = batch.kind == types_pb2.EVENT_KIND_IMPRESSION
     others = batch.viewer != batch.author
     rings.change(users.seen, users.seen_count, batch.viewer, batch.post, only(screen))
+    rings.change(users.stayed, users.stayed_count, batch.viewer, batch.post, batch.stayed.astype(np.float32))
     rings.change(users.liked, users.liked_count, batch.viewer, batch.post, only(good))
     rings.change(users.disliked, users.disliked_count, batch.viewer, batch.post, only(bad))
     engagers = posts.engager_count[batch.post]
@@ -129,13 +135,13 @@ def _remember(state: State, batch: _Batch) -> None:
     authors = np.where(others, batch.author, NONE).astype(np.int32)
     affinity.add(
         users.author_key, users.author_sum, users.author_ms, batch.viewer, authors,
-        batch.strength, batch.amount, batch.time_ms, affinity.HALF_LIFE_MS,
+        batch.strength, batch.amount, batch.time_ms, affinity.AUTHOR_HALF_LIFE_MS,
     )  # fmt: skip
     topics = np.where((batch.post != NONE)[:, None], posts.topics[batch.post], NONE).astype(np.int32)
     row, at = np.nonzero(topics != NONE)
     affinity.add(
         users.topic_key, users.topic_sum, users.topic_ms, batch.viewer[row], topics[row, at],
-        batch.strength[row], batch.amount[row], batch.time_ms[row], affinity.HALF_LIFE_MS,
+        batch.strength[row], batch.amount[row], batch.time_ms[row], affinity.TOPIC_HALF_LIFE_MS,
     )  # fmt: skip
 
 

@@ -14,7 +14,9 @@ from ranker.state.columns import Slots
 SUMS = ("impressions", "positive", "negative")
 """The sums of a key, in column order."""
 
-HALF_LIFE_MS = 30 * 86_400_000.0
+AUTHOR_HALF_LIFE_MS = 30 * 86_400_000.0
+TOPIC_HALF_LIFE_MS = 5 * 86_400_000.0
+"""Shorter: a topic is met often, and what somebody likes to read about changes sooner than who writes well."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -82,13 +84,18 @@ def _place(
 
 
 def read(
-    keys: Slots, sums: NDArray[np.float32], last_ms: NDArray[np.int64], row: int, now_ms: int
+    keys: Slots,
+    sums: NDArray[np.float32],
+    last_ms: NDArray[np.int64],
+    row: int,
+    now_ms: int,
+    half_life_ms: float,
 ) -> tuple[Slots, NDArray[np.float32]]:
     """A row's keys in rising order, int32 (k,), and their sums as they stand, float32 (k, 3)."""
     held = np.flatnonzero(keys[row] >= 0)
     order = held[np.argsort(keys[row, held])]
     age = np.maximum(now_ms - last_ms[row, order], 0)
-    fade = np.exp2(-age / HALF_LIFE_MS)[:, None]
+    fade = np.exp2(-age / half_life_ms)[:, None]
     return keys[row, order], (sums[row, order] * fade).astype(np.float32)
 
 

@@ -110,6 +110,9 @@ class Users(Table):
     seen: Slots = column(np.int32, 1024, of="post")
     """Ring: posts that were on the screen."""
     seen_count: Int64s = column(np.int64)
+    stayed: Slots = column(np.int32, 64, of="post")
+    """Ring: posts that the viewer stayed with, be it for a moment."""
+    stayed_count: Int64s = column(np.int64)
     served: Slots = column(np.int32, 256, of="post")
     """Ring: posts that were in an answer."""
     served_count: Int64s = column(np.int64)

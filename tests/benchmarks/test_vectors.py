@@ -1,4 +1,4 @@
-"""Drawn vectors lie as the real ones do; figures of the real ones are those that `benchmarks.vectors` prints."""
+"""Drawn vectors lie as the real ones do; of those, the figures are what `benchmarks.vectors` prints."""
 
 import numpy as np
 

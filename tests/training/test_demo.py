@@ -116,7 +116,9 @@ def test_a_data_set_without_viewers_is_refused_in_a_sentence(tmp_path):
 
 def test_ctrl_c_stops_the_server_and_removes_its_folder():
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
-        command = [sys.executable, "-c", "from ranker.cli import main; main()", "demo"]
+        # Where the tests run in the background of a shell, Ctrl-C is ignored.
+        heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        command = [sys.executable, "-c", heard + "from ranker.cli import main; main()", "demo"]
         environment = os.environ | {"TMPDIR": folder}
         with subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL) as running:
             until = time.monotonic() + 60

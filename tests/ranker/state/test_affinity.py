@@ -1,7 +1,8 @@
 import numpy as np
 
 from ranker.state import NONE, affinity
-from ranker.state.affinity import HALF_LIFE_MS
+
+HALF_LIFE_MS = 1_000.0
 
 
 class Row:
@@ -20,7 +21,7 @@ class Row:
         )  # fmt: skip
 
     def read(self, now_ms: int = 0) -> dict[int, list[float]]:
-        keys, sums = affinity.read(self.keys, self.sums, self.last_ms, 0, now_ms)
+        keys, sums = affinity.read(self.keys, self.sums, self.last_ms, 0, now_ms, HALF_LIFE_MS)
         return dict(zip(keys.tolist(), sums.tolist(), strict=True))
 
 
@@ -63,13 +64,13 @@ def test_keys_are_read_in_rising_order() -> None:
     row = Row()
     for key in (9, 2, 5):
         row.add(key)
-    assert affinity.read(row.keys, row.sums, row.last_ms, 0, 0)[0].tolist() == [2, 5, 9]
+    assert affinity.read(row.keys, row.sums, row.last_ms, 0, 0, HALF_LIFE_MS)[0].tolist() == [2, 5, 9]
 
 
 def test_a_look_up_finds_sums_by_key_and_nan_for_others() -> None:
     row = Row()
     row.add(2)
-    keys, sums = affinity.read(row.keys, row.sums, row.last_ms, 0, 0)
+    keys, sums = affinity.read(row.keys, row.sums, row.last_ms, 0, 0, HALF_LIFE_MS)
     found = affinity.look_up(keys, sums, np.array([[2, 3], [NONE, 2]], np.int32))
     assert found.shape == (2, 2, 3)
     assert found[..., 1].tolist()[0][0] == found[..., 1].tolist()[1][1] == 1
@@ -78,5 +79,5 @@ def test_a_look_up_finds_sums_by_key_and_nan_for_others() -> None:
 
 
 def test_a_look_up_in_an_empty_row_is_nan() -> None:
-    keys, sums = affinity.read(Row().keys, Row().sums, Row().last_ms, 0, 0)
+    keys, sums = affinity.read(Row().keys, Row().sums, Row().last_ms, 0, 0, HALF_LIFE_MS)
     assert np.isnan(affinity.look_up(keys, sums, np.array([1, NONE], np.int32))).all()
