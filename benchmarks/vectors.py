@@ -277,7 +277,7 @@ def likeness(real: Floats, made: Floats) -> dict[str, float]:
 
 def main(
     refit: Annotated[bool, typer.Option("--fit", help="Fit the mixture again and store it.")] = False,
-    tries: Annotated[int, typer.Option(min=4, help="With --fit: trees to try.")] = 200,
+    tries: Annotated[int, typer.Option(min=4, help="With --fit: trees to try.")] = 120,
     seed: Annotated[int, typer.Option(help="Of the fit and of what is drawn.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
