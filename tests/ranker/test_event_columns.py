@@ -1,0 +1,81 @@
+import numpy as np
+import pytest
+from feedrank.journal.v1 import journal_pb2
+from feedrank.v1 import types_pb2
+from feedrank.v1.ingest_pb2 import RecordEventsRequest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ranker.checks import problem_of, sound
+from ranker.errors import JournalError
+from ranker.event_columns import EventColumns
+
+NOW = 1_700_000_000_000
+WORDS = st.text(st.characters(exclude_categories=["Cs"]), max_size=9) | st.sampled_from(["a", "b", "x" * 257])
+EVENTS = st.lists(
+    st.builds(
+        types_pb2.Event,
+        event_id=WORDS,
+        viewer_id=WORDS,
+        post_id=WORDS,
+        author_id=WORDS,
+        request_id=WORDS,
+        kind=st.integers(-1, 20),
+        time_ms=st.sampled_from([0, 1, NOW, -1, 2**62]),
+        dwell_ms=st.sampled_from([0, 1, 10**9]),
+        undo=st.booleans(),
+        position=st.sampled_from([0, 7, -1, 10**6]),
+        surface=st.integers(-1, 9),
+    ),
+    max_size=9,
+)
+
+
+@settings(deadline=None)
+@given(EVENTS)
+def test_columns_of_a_call_are_those_of_its_rows(events: list[types_pb2.Event]) -> None:
+    change = EventColumns.of_request(RecordEventsRequest(events=events)).change()
+    assert change == journal_pb2.Events(
+        event_ids=[one.event_id for one in events],
+        viewer_ids=[one.viewer_id for one in events],
+        post_ids=[one.post_id for one in events],
+        author_ids=[one.author_id for one in events],
+        request_ids=[one.request_id for one in events],
+        kinds=[one.kind for one in events],
+        time_ms=[one.time_ms for one in events],
+        dwell_ms=[one.dwell_ms for one in events],
+        undo=[one.undo for one in events],
+        positions=[one.position for one in events],
+        surfaces=[one.surface for one in events],
+    )
+
+
+@settings(deadline=None)
+@given(EVENTS)
+def test_columns_come_back_from_the_journal(events: list[types_pb2.Event]) -> None:
+    change = EventColumns.of_request(RecordEventsRequest(events=events)).change()
+    assert EventColumns.of_change(change).change() == change
+
+
+@settings(deadline=None, max_examples=300)
+@given(EVENTS)
+def test_what_is_called_sound_has_no_problem(events: list[types_pb2.Event]) -> None:
+    good = sound(EventColumns.of_request(RecordEventsRequest(events=events)), NOW)
+    for event in np.array(events, np.object_)[good]:
+        assert problem_of(event, now_ms=NOW, dimension=None) is None
+
+
+def test_usual_events_are_called_sound() -> None:
+    events = [types_pb2.Event(viewer_id="v", post_id="p", kind=types_pb2.EVENT_KIND_LIKE, time_ms=NOW)]
+    assert sound(EventColumns.of_request(RecordEventsRequest(events=events)), NOW).all()
+
+
+def test_a_field_of_a_later_version_is_passed_over() -> None:
+    later = types_pb2.Event(viewer_id="v").SerializeToString() + bytes([0xFA, 0x07, 1, 65, 0xF0, 0x07, 5])
+    request = RecordEventsRequest(events=[types_pb2.Event.FromString(later + b"\x22\x01p")])
+    assert list(EventColumns.of_request(request).change().post_ids) == ["p"]
+
+
+def test_columns_of_different_lengths_are_refused() -> None:
+    with pytest.raises(JournalError, match="not of one length"):
+        EventColumns.of_change(journal_pb2.Events(viewer_ids=["a", "b"], kinds=[1]))
