@@ -4,9 +4,11 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
 
+import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.sets import grouped, members
 from ranker.slices import Slices
 from ranker.state import NONE, State
 from ranker.state.columns import Array, Slots
@@ -53,11 +55,7 @@ class Candidates:
         bit = np.repeat(
             np.uint32(1) << np.arange(len(found), dtype=np.uint32), [len(one.slot) for one in found]
         )
-        _, first, group = np.unique(slot, return_index=True, return_inverse=True)
-        brought = np.zeros(len(first), np.uint32)
-        np.bitwise_or.at(brought, group, bit)
-        order = np.argsort(first)
-        return cls(state, slot[first[order]], brought[order], score[first[order]])
+        return cls(state, *_merged(slot, bit, score))
 
     @classmethod
     def of(cls, state: State, slot: Slots) -> "Candidates":
@@ -132,12 +130,24 @@ def among(values: Slots, sorted_keys: Slots) -> Mask:
     """Which values are among sorted keys; bool, of the values' shape. NONE never is."""
     if not len(sorted_keys):
         return np.zeros(values.shape, np.bool_)
-    at = np.minimum(np.searchsorted(sorted_keys, values), len(sorted_keys) - 1)
-    found: Mask = (sorted_keys[at] == values) & (values != NONE)
+    found: Mask = members(values.ravel(), sorted_keys).reshape(values.shape)
     return found
 
 
 def any_among(values: Slots, sorted_keys: Slots) -> Mask:
     """Which rows, of values (n, k), hold one of the sorted keys; bool (n,)."""
-    found: Mask = np.logical_or.reduce(among(values, sorted_keys), axis=1)
+    if not len(sorted_keys):
+        return np.zeros(len(values), np.bool_)
+    found: Mask = among(values, sorted_keys).any(axis=1)
     return found
+
+
+@numba.njit(cache=True, nogil=True)
+def _merged(slot: Slots, bit: NDArray[np.uint32], score: Array) -> tuple[Slots, NDArray[np.uint32], Array]:
+    """Each slot once, where it first came, with all its bits and its first score."""
+    different, number = grouped(slot)
+    brought, first = np.zeros(len(different), np.uint32), np.empty(len(different), np.float32)
+    for i in range(len(slot) - 1, -1, -1):
+        brought[number[i]] |= bit[i]
+        first[number[i]] = score[i]
+    return different, brought, first

@@ -78,7 +78,7 @@ def ai_level(query: Query, posts: Candidates) -> Multipliers:
 
 def seen_before(query: Query, posts: Candidates) -> Multipliers:
     """Posts that were seen or served before; they are only here because there was nothing new."""
-    return _where(among(posts.slot, np.union1d(query.seen, query.served)), _SEEN_BEFORE)
+    return _where(among(posts.slot, query.met), _SEEN_BEFORE)
 
 
 def applied(scores: NDArray[np.float64], multipliers: Multipliers) -> NDArray[np.float64]:

@@ -103,7 +103,7 @@ class Query:
     @cached_property
     def met(self) -> Slots:
         """Posts that were seen or served before."""
-        return np.union1d(self.seen, self.served)
+        return np.sort(np.concatenate([self.seen, self.served]))
 
     @property
     def now_ms(self) -> int:

@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from ranker.candidates import NOTHING, Found, View, among
+from ranker.candidates import NOTHING, Found, View
 from ranker.query import Query
-from ranker.sources.best import most, not_met, tally
+from ranker.sets import tally
+from ranker.sources.best import most, most_new
 from ranker.state import NONE, rings
 
 _LIKED = 24
@@ -27,6 +28,4 @@ def co_engagement(query: Query, view: View, limit: int) -> Found:
     near = most(people, shared, _NEIGHBOURS)
     theirs = rings.newest_of_many(users.liked, users.liked_count, near.slot, _POSTS_EACH)
     found, weight = tally(theirs.ravel(), np.repeat(near.score.astype(np.float64), _POSTS_EACH))
-    new = among(found, not_met(query, found))
-    found, weight = found[new], weight[new]
-    return most(found, weight / np.sqrt(posts.engager_count[found] + 5.0), limit)
+    return most_new(query, found, weight / np.sqrt(posts.engager_count[found] + 5.0), limit)

@@ -4,7 +4,7 @@ import numpy as np
 
 from ranker.candidates import NOTHING, Found, View
 from ranker.query import Query
-from ranker.sources.best import newest_first
+from ranker.sources.best import most, newest
 from ranker.sources.trending import hot, hottest
 from ranker.state import NONE
 
@@ -16,7 +16,8 @@ def community(query: Query, view: View, limit: int) -> Found:
     places = view.state.communities
     row = np.array([query.community], np.int32)
     popular = hottest(view, [hot(places, row)], query, limit // 2)
-    new = newest_first(view.state, places.recent[query.community], limit)
+    recent = places.recent[query.community]
+    new = most(recent, newest(view.state, recent), limit)
     others = ~np.isin(new.slot, popular.slot)
     room = limit - len(popular.slot)
     return Found(

@@ -5,8 +5,8 @@ import numpy as np
 from ranker.candidates import Found, View
 from ranker.events import COUNTERS
 from ranker.query import Query
-from ranker.sources.best import newest_first, not_met
-from ranker.state import NONE
+from ranker.sets import distinct
+from ranker.sources.best import most_new, newest
 from ranker.state.counters import HALF_LIVES
 
 _IMPRESSION, _EVER = COUNTERS.index("impression"), HALF_LIVES.index("ever")
@@ -22,7 +22,6 @@ def fresh(query: Query, view: View, limit: int) -> Found:
     """
     languages, posts = view.state.languages, view.state.posts
     rows = query.reads if len(query.reads) else np.arange(languages.size)
-    slots = languages.recent[rows].ravel()
-    slots = slots[slots != NONE]
-    unseen = posts.counter[slots, _IMPRESSION, _EVER] < _FEW
-    return newest_first(view.state, not_met(query, np.unique(slots[unseen])), limit)
+    slots = distinct(languages.recent[rows].ravel())
+    unseen = slots[posts.counter[slots, _IMPRESSION, _EVER] < _FEW]
+    return most_new(query, unseen, newest(view.state, unseen), limit)

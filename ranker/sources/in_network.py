@@ -4,7 +4,7 @@ import numpy as np
 
 from ranker.candidates import Found, View, among
 from ranker.query import Query
-from ranker.sources.best import newest_first, not_met
+from ranker.sources.best import most, most_new, newest
 from ranker.state import rings
 
 _MOST_AUTHORS = 2_000
@@ -20,5 +20,7 @@ def in_network(query: Query, view: View, limit: int) -> Found:
     own = np.array([query.viewer], np.int32) if query.chosen.show_own_posts else authors[:0]
     rows = np.concatenate([authors, own])
     posts = rings.newest_of_many(users.posts, users.post_count, rows, users.posts.shape[1]).ravel()
-    posts = posts[~among(posts, query.ask.shown)]
-    return newest_first(view.state, posts if query.ask.chronological else not_met(query, posts), limit)
+    if len(query.ask.shown):
+        posts = posts[~among(posts, query.ask.shown)]
+    made = newest(view.state, posts)
+    return most(posts, made, limit) if query.ask.chronological else most_new(query, posts, made, limit)

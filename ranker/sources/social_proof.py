@@ -4,8 +4,9 @@ import numpy as np
 
 from ranker.candidates import NOTHING, Found, View
 from ranker.query import Query
-from ranker.sources.best import most, not_met, tally
-from ranker.state import NONE, rings
+from ranker.sets import tally
+from ranker.sources.best import most_new
+from ranker.state import rings
 
 _MOST_PEOPLE = 500
 _POSTS_EACH = 16
@@ -20,7 +21,6 @@ def social_proof(query: Query, view: View, limit: int) -> Found:
     if len(people) > _MOST_PEOPLE:
         people = people[np.argpartition(-users.active_ms[people], _MOST_PEOPLE)[:_MOST_PEOPLE]]
     theirs = rings.newest_of_many(users.liked, users.liked_count, people, _POSTS_EACH).ravel()
-    theirs = not_met(query, theirs[theirs != NONE])
     posts, count = tally(theirs, np.ones(len(theirs)))
     age_days = np.maximum(query.now_ms - view.state.posts.created_ms[posts], 0) / 86_400_000
-    return most(posts, count / (1.0 + age_days), limit)
+    return most_new(query, posts, count / (1.0 + age_days), limit)

@@ -1,17 +1,20 @@
 """Posts that many engage with now, by language and community."""
 
+import numba
 import numpy as np
+from numpy.typing import NDArray
 
-from ranker.candidates import NOTHING, Found, View
+from ranker.candidates import Found, View
 from ranker.events import COUNTERS
 from ranker.query import Query
-from ranker.sources.best import most, not_met
-from ranker.state import NONE, counters
+from ranker.sets import distinct
+from ranker.sources.best import most_new
+from ranker.state import counters
 from ranker.state.columns import Slots
 from ranker.state.tables import Places
 
 _SIX_HOURS = counters.HALF_LIVES.index("6h")
-_HALF_LIFE_MS = counters.HALF_LIVES_MS[[_SIX_HOURS]]
+_HALF_LIFE_MS = float(counters.HALF_LIVES_MS[_SIX_HOURS])
 _WEIGHTS = np.array(
     [
         {"like": 1.0, "reply": 1.5, "share": 2.0, "click": 0.2, "negative": -2.0}.get(name, 0.0)
@@ -39,14 +42,21 @@ def hot(places: Places, rows: Slots) -> Slots:
 
 def hottest(view: View, met: list[Slots], query: Query, limit: int) -> Found:
     """Of the posts met, those with most engagement, faded with a half-life of six hours."""
-    slots = np.unique(np.concatenate(met))
-    slots = not_met(query, slots[slots != NONE])
-    if not len(slots):
-        return NOTHING
-    posts = view.state.posts
-    lately = posts.counter[..., _SIX_HOURS, None]
-    now = counters.read(lately, posts.counter_ms, slots, query.now_ms, _HALF_LIFE_MS)
-    return most(slots, now[..., 0] @ _WEIGHTS, limit)
+    slots, posts = distinct(np.concatenate(met)), view.state.posts
+    return most_new(query, slots, _heat(posts.counter, posts.counter_ms, slots, query.now_ms), limit)
+
+
+@numba.njit(cache=True, nogil=True)
+def _heat(
+    counter: NDArray[np.float32], counter_ms: NDArray[np.int64], slots: Slots, now_ms: int
+) -> NDArray[np.float64]:
+    """The weighted sum of each post's engagement over six hours, as it stands at a time: float64 (n,)."""
+    heat = np.zeros(len(slots))
+    for i in range(len(slots)):
+        for kind in range(len(_WEIGHTS)):
+            heat[i] += _WEIGHTS[kind] * counter[slots[i], kind, _SIX_HOURS]
+        heat[i] *= 2.0 ** (-max(now_ms - counter_ms[slots[i]], 0) / _HALF_LIFE_MS)
+    return heat
 
 
 def _liveliest(places: Places, most_places: int) -> Slots:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker.candidates import NOTHING, Candidates, Found, among, any_among
@@ -14,6 +14,7 @@ def found(*slots: int) -> Found:
     return Found(np.array(slots, np.int32), np.arange(len(slots), dtype=np.float32))
 
 
+@settings(deadline=None)
 @given(st.lists(slots, min_size=1, max_size=6))
 def test_merging_keeps_each_post_once_with_all_that_brought_it(lists: list[list[int]]) -> None:
     merged = Candidates.merged(State(8), [found(*one) for one in lists])
@@ -49,6 +50,7 @@ def test_columns_are_those_of_the_posts() -> None:
     assert posts[np.array([1])].topics[0, 0] == town.state.topic_ids.slot("tea")
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(-1, 9)), st.sets(st.integers(0, 9)))
 def test_among_is_membership_and_none_is_never_a_member(values: list[int], keys: set[int]) -> None:
     mask = among(np.array(values, np.int32), np.array(sorted(keys), np.int32))

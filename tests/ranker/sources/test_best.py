@@ -1,13 +1,16 @@
+from dataclasses import replace
+
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ranker.sources.best import most, newest_first, tally
+from ranker.sources.best import most, most_new, newest, not_met
 from tests.ranker.network import Town
 
 pairs = st.lists(st.tuples(st.integers(0, 20), st.integers(0, 5)), unique_by=lambda pair: pair[0])
 
 
+@settings(deadline=None)
 @given(pairs, st.integers(1, 10))
 def test_the_highest_scores_come_first(pairs: list[tuple[int, int]], limit: int) -> None:
     slots = np.array([slot for slot, _ in pairs], np.int32)
@@ -25,12 +28,29 @@ def test_equal_scores_at_the_limit_are_cut_in_their_order() -> None:
     assert many.slot.tolist() == list(range(99, 89, -1))
 
 
-def test_a_tally_sums_the_weights_of_each_post_and_passes_over_none() -> None:
-    slots, sums = tally(np.array([4, -1, 2, 4], np.int32), np.array([1.0, 9.0, 2.0, 3.0]))
-    assert (slots.tolist(), sums.tolist()) == ([2, 4], [2.0, 4.0])
-
-
-def test_newest_first_passes_over_none() -> None:
+def test_the_newest_come_first_and_none_is_passed_over() -> None:
     town = Town()
     old, new = town.post("old", age_h=5), town.post("new", age_h=1)
-    assert newest_first(town.state, np.array([old, -1, new], np.int32), 5).slot.tolist() == [new, old]
+    slots = np.array([old, -1, new], np.int32)
+    assert most(slots, newest(town.state, slots), 5).slot.tolist() == [new, old]
+
+
+@settings(deadline=None)
+@given(pairs, st.sets(st.integers(0, 20)), st.integers(1, 12), st.integers(1, 12))
+def test_what_was_met_gives_way_as_if_it_were_left_out_first(
+    pairs: list[tuple[int, int]], met: set[int], size: int, limit: int
+) -> None:
+    slots = np.array([slot for slot, _ in pairs], np.int32)
+    scores = np.array([score for _, score in pairs], np.float64)
+    query = replace(Town().query(size=size), seen=np.array(sorted(met), np.int32))
+    left = np.isin(slots, not_met(query, slots))
+    expected, found = most(slots[left], scores[left], limit), most_new(query, slots, scores, limit)
+    assert (found.slot.tolist(), found.score.tolist()) == (expected.slot.tolist(), expected.score.tolist())
+
+
+@settings(deadline=None)
+@given(pairs, st.integers(1, 25))
+def test_the_best_are_those_of_a_full_sort(pairs: list[tuple[int, int]], limit: int) -> None:
+    slots = np.array([slot for slot, _ in pairs], np.int32)
+    scores = np.array([score for _, score in pairs], np.float64)
+    assert most(slots, scores, limit).slot.tolist() == slots[np.lexsort((-slots, -scores))][:limit].tolist()
