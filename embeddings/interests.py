@@ -25,7 +25,7 @@ time passes:
 
 >>> vector, weight, time_ms = empty_interests(viewers=1, dimension=2)
 >>> learn(vector[0], weight[0], time_ms[0], np.array([0, 1], np.float32), strength=1.0, t_ms=0)
->>> read(vector, weight, time_ms, viewer=0, t_ms=14 * 86_400_000)
+>>> read(vector, weight, time_ms, viewer=0, t_ms=7 * 86_400_000)
 (array([[0., 1.]], dtype=float32), array([0.5], dtype=float32))
 """
 

@@ -145,7 +145,7 @@ def build(state: State, ask: Ask) -> Query:
             viewer,
             ask.now_ms,
             affinity.AUTHOR_HALF_LIFE_MS,
-        ),  # fmt: skip
+        ),
         topics=affinity.read(
             users.topic_key,
             users.topic_sum,
@@ -153,7 +153,7 @@ def build(state: State, ask: Ask) -> Query:
             viewer,
             ask.now_ms,
             affinity.TOPIC_HALF_LIFE_MS,
-        ),  # fmt: skip
+        ),
         given=_given(state, viewer, ask.now_ms),
         age_ms=max(ask.now_ms - int(users.created_ms[viewer]), 0) if viewer != NONE else 0,
         reads=_languages_read(state, viewer, liked),

@@ -10,19 +10,16 @@ from numpy.typing import NDArray
 from ranker.candidates import Candidates, Mask, among
 from ranker.features.declaration import Feature, Group, Values, log
 from ranker.query import Query
-from ranker.state import NONE
 from ranker.state.affinity import look_up
 from ranker.state.columns import Slots
 
 _IMPRESSIONS, _POSITIVE, _NEGATIVE = range(3)
+_SHRINK = np.float32(5)
+"""Impressions that are added to those of an author or a topic, so that a few say little."""
 
 
 def _values(query: Query, posts: Candidates) -> Sequence[Values]:
     author = look_up(*query.authors, posts.author)
-    topics = look_up(*query.topics, posts.topics)
-    topics[posts.topics == NONE] = np.nan
-    liking = _liking(topics)
-    known = ~np.isnan(liking)
     return (
         among(posts.author, query.follows),
         _followed_back(query, posts),
@@ -30,26 +27,40 @@ def _values(query: Query, posts: Candidates) -> Sequence[Values]:
         log(np.nan_to_num(author[:, _POSITIVE])),
         log(np.nan_to_num(author[:, _NEGATIVE])),
         _liking(author),
-        known.sum(axis=1),
-        np.fmax.reduce(liking, axis=1),
-        np.fmin.reduce(liking, axis=1),
-        _mean(liking, known),
-        log(np.fmax.reduce(topics[..., _POSITIVE], axis=1)),
-        log(np.fmax.reduce(topics[..., _NEGATIVE], axis=1)),
+        *_topics_of(posts.topics, *query.topics),
     )
 
 
 def _liking(sums: NDArray[np.float32]) -> NDArray[np.float32]:
     """For minus against, an impression; drawn to 0 by the weight of five impressions. -1 to 1 or so."""
     liking: NDArray[np.float32] = (sums[..., _POSITIVE] - sums[..., _NEGATIVE]) / (
-        sums[..., _IMPRESSIONS] + 5
+        sums[..., _IMPRESSIONS] + _SHRINK
     )
     return liking
 
 
-def _mean(values: NDArray[np.float32], known: Mask) -> NDArray[np.float32]:
-    total = np.where(known, values, np.float32(0)).sum(axis=1)
-    return np.where(known.any(axis=1), total / np.maximum(known.sum(axis=1), 1), np.nan).astype(np.float32)
+@numba.njit(cache=True, nogil=True)
+def _topics_of(topics: Slots, keys: Slots, sums: NDArray[np.float32]) -> NDArray[np.float32]:
+    """How the viewer stood to the topics of posts (n, k), by the sums of keys as affinity.read gives them.
+
+    Rows: how many are known; the most, the least and the mean liking; ln(1 + the most for), and against.
+    """
+    out = np.full((6, len(topics)), np.nan, np.float32)
+    for i in range(len(topics)):
+        known, total = 0, np.float32(0)
+        for topic in topics[i]:
+            at = np.searchsorted(keys, topic) if topic >= 0 else len(keys)
+            if at == len(keys) or keys[at] != topic:
+                continue
+            seen, good, bad = sums[at]
+            liking = (good - bad) / (seen + _SHRINK)
+            known, total = known + 1, total + liking
+            out[1, i], out[2, i] = np.fmax(out[1, i], liking), np.fmin(out[2, i], liking)
+            out[4, i], out[5, i] = np.fmax(out[4, i], good), np.fmax(out[5, i], bad)
+        out[0, i] = known
+        out[3, i] = total / known if known else np.nan
+    out[4:] = np.log1p(out[4:])
+    return out
 
 
 def _followed_back(query: Query, posts: Candidates) -> Mask:

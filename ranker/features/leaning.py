@@ -8,10 +8,10 @@ author and community (hashed: Weinberger et al., "Feature hashing for large scal
 gradient descent on strongly convex losses. What anybody does is the commonest good reaction, an impression,
 without the viewer's own part in it.
 
-Beside it stands what the viewer made of the nearest of these posts: the mean of the reactions to them, less the
-mean of all, weighted by the cube of the cosine and fading with the posts met since (kernel regression:
-Nadaraya, "On estimating regression", 1964). A straight line through the space of vectors can't tell several
-tastes from what lies between them; this can, and it follows a change of taste within a few pages.
+Beside it stands what the viewer made of the nearest of these posts: the mean of the reactions to them, less
+the mean of all, weighted by the cube of the cosine and fading with the posts met since (kernel regression:
+Nadaraya, "On estimating regression", 1964). One direction in the space of vectors can't tell several tastes
+from what lies between them; this can, and it follows a change of taste within a few pages.
 """
 
 from collections.abc import Sequence

@@ -16,7 +16,7 @@ SUMS = ("impressions", "positive", "negative")
 
 AUTHOR_HALF_LIFE_MS = 30 * 86_400_000.0
 TOPIC_HALF_LIFE_MS = 5 * 86_400_000.0
-"""Shorter: a topic is met often, and what somebody likes to read about changes sooner than who writes well."""
+"""Shorter: a topic is met often, and what people like to read about changes sooner than who writes well."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -104,12 +104,15 @@ def look_up(keys: Slots, sums: NDArray[np.float32], wanted: Slots) -> NDArray[np
 
     `keys` and `sums` are what `read` gave.
     """
-    if not len(keys):
-        return np.full((*wanted.shape, len(SUMS)), np.nan, np.float32)
     found = np.full((wanted.size, len(SUMS)), np.nan, np.float32)
-    real = np.flatnonzero(wanted >= 0)  # few of a post's places for topics are taken
-    values = wanted.ravel()[real]
-    at = np.minimum(np.searchsorted(keys, values), len(keys) - 1)
-    there = keys[at] == values
-    found[real[there]] = sums[at[there]]
+    _fill(keys, sums, wanted.ravel(), found)
     return found.reshape(*wanted.shape, len(SUMS))
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(keys: Slots, sums: NDArray[np.float32], wanted: Slots, found: NDArray[np.float32]) -> None:
+    for i in range(len(wanted)):
+        if wanted[i] >= 0:  # few of a post's places for topics are taken
+            at = np.searchsorted(keys, wanted[i])
+            if at < len(keys) and keys[at] == wanted[i]:
+                found[i] = sums[at]

@@ -217,8 +217,8 @@ def test_a_weak_event_among_strong_interests_joins_the_nearest() -> None:
 
 def test_a_weight_halves_in_a_half_life_and_never_grows_backwards() -> None:
     state = learned(stream_of(TOPICS[:1], np.ones(1)))
-    assert read(*state, viewer=0, t_ms=14 * DAY)[1].tolist() == [0.5]
-    assert read(*state, viewer=0, t_ms=-14 * DAY)[1].tolist() == [1]
+    assert read(*state, viewer=0, t_ms=7 * DAY)[1].tolist() == [0.5]
+    assert read(*state, viewer=0, t_ms=-7 * DAY)[1].tolist() == [1]
 
 
 @given(st.permutations(range(6)))
@@ -226,7 +226,7 @@ def test_late_likes_of_one_post_weigh_the_same_in_any_order(order: list[int]) ->
     times = np.array(order) * 5 * DAY
     stream = np.zeros(6, np.int32), TOPICS[[0] * 6], np.ones(6, np.float32), times
     weights = read(*learned(stream), viewer=0, t_ms=25 * DAY)[1]
-    assert weights == pytest.approx([sum(0.5 ** (5 * late / 14) for late in range(6))], rel=1e-5)
+    assert weights == pytest.approx([sum(0.5 ** (5 * late / 7) for late in range(6))], rel=1e-5)
 
 
 def test_an_unknown_viewer_has_no_interests() -> None:

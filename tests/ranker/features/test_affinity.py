@@ -7,15 +7,17 @@ from tests.ranker.network import Town
 
 @pytest.fixture
 def town() -> Town:
-    """30 days ago Vera saw five posts of Ana's about tea, liked three and wanted less of one."""
+    """30 days ago Vera saw five posts of Ana's about tea, liked three and wanted less of one; Tess did so 5
+    days ago."""
     town = Town()
     names = [f"t{i}" for i in range(5)]
     town.posts(*names, topics=["tea"], age_h=721)
     town.post("new", topics=["tea", "pots"])
     town.post("other", "ben", topics=["chess"])
-    town.did("vera", "impression", *names, age_h=720)
-    town.did("vera", "like", *names[:3], age_h=720)
-    town.did("vera", "request_less", names[4], age_h=720)
+    for viewer, age_h in (("vera", 720), ("tess", 120)):
+        town.did(viewer, "impression", *names, age_h=age_h)
+        town.did(viewer, "like", *names[:3], age_h=age_h)
+        town.did(viewer, "request_less", names[4], age_h=age_h)
     return town
 
 
@@ -31,17 +33,20 @@ def test_liking_is_for_minus_against_an_impression_drawn_to_zero_by_five(town: T
 
 
 def test_topics_that_the_viewer_met_are_known_and_others_do_not_count(town: Town) -> None:
-    row = town.features("new")
-    assert row["topics_known"] == 1
+    assert town.features("new")["topics_known"] == 1
+
+
+def test_sums_for_a_topic_halve_in_5_days(town: Town) -> None:
+    row = town.features("new", viewer="tess")
     assert row["topic_liking_mean"] == pytest.approx((1.5 - 0.5) / (2.5 + 5))
     assert row["topic_positive"] == pytest.approx(log(1 + 1.5))
 
 
 def test_of_several_topics_the_most_and_the_least_liked_are_told(town: Town) -> None:
     town.post("match", "ben", topics=["chess"])
-    town.did("vera", "hide", "match", age_h=0)
+    town.did("tess", "hide", "match", age_h=0)
     town.post("both", topics=["tea", "chess"])
-    row = town.features("both")
+    row = town.features("both", viewer="tess")
     assert row["topic_liking_most"] == pytest.approx(1 / 7.5)
     assert row["topic_liking_least"] == pytest.approx(-0.7 / 5)
     assert row["topic_liking_mean"] == pytest.approx((1 / 7.5 - 0.7 / 5) / 2)

@@ -3,7 +3,7 @@ from math import log
 import numpy as np
 import pytest
 
-from tests.ranker.network import Town
+from tests.ranker.network import Town, toward
 
 
 @pytest.fixture
@@ -40,9 +40,49 @@ def test_a_like_taken_back_teaches_nothing(town: Town) -> None:
     assert town.features("steam")["leaning_words"] < 0
 
 
+def test_more_done_with_a_post_moves_the_odds_further(town: Town) -> None:
+    before = town.features("steam")["leaning_words"]
+    town.did("vera", "repost", "rail")
+    assert town.features("steam")["leaning_words"] > before
+
+
+def test_a_post_that_was_passed_by_at_once_says_nothing_where_stays_are_told(town: Town) -> None:
+    town.did("vera", "dwell", "rail", dwell_ms=1_500)
+    assert town.features("duty")["leaning_words"] == 0
+    town.did("vera", "dwell", "levy", dwell_ms=1_500)
+    assert town.features("duty")["leaning_words"] < 0
+
+
 def test_the_reaction_before_is_known_where_the_post_was_met(town: Town) -> None:
     before = [town.features(post)["reaction_before"] for post in ("rail", "levy", "steam")]
     np.testing.assert_array_equal(before, [1, 0, np.nan])
+
+
+@pytest.fixture
+def map_() -> Town:
+    """Vera likes two posts to the east and passes over one to the north; new ones lie there and elsewhere."""
+    town = Town()
+    for name, axis in (("e1", 0), ("e2", 0), ("n1", 1), ("east", 0), ("north", 1), ("west", 2)):
+        town.post(name, author=name, vector=toward(axis))
+    town.post("nowhere")
+    town.did("vera", "impression", "e1", "e2", "n1")
+    town.did("vera", "like", "e1", "e2")
+    return town
+
+
+def test_what_is_near_liked_posts_is_above_the_mean_and_what_is_near_passed_over_ones_below(
+    map_: Town,
+) -> None:
+    fade, mean = 2 ** (-1 / 32), 2 / 3
+    east = (fade + fade**2) * (1 - mean) / (fade + fade**2 + 2)
+    assert map_.features("east")["leaning_near"] == pytest.approx(east, 1e-3)
+    assert map_.features("north")["leaning_near"] == pytest.approx(-mean / (1 + 2), 1e-3)
+
+
+def test_what_is_near_no_post_that_was_met_or_has_no_vector_is_as_good_as_the_mean(map_: Town) -> None:
+    for post in ("west", "nowhere"):
+        row = map_.features(post)
+        assert (row["leaning_near"], row["leaning_near_known"]) == (0, 0)
 
 
 def test_of_a_viewer_without_history_nothing_but_the_reception_is_said(town: Town) -> None:
