@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,11 @@ class Server:
                 for sample in family.samples
             }
 
+    def wait_for_compaction(self) -> None:
+        """After a start, slices are compressed in the background."""
+        while self.metrics()["feedrank_compaction_due"]:
+            time.sleep(0.2)
+
     @property
     def resident_mb(self) -> float:
         """Memory of the server's process; its Valkey is another."""
@@ -49,8 +54,11 @@ class Server:
 
 
 @contextmanager
-def running(data: Path, posts: int) -> Iterator[Server]:
-    """A server on a data folder that holds so many posts, from SERVING to its end."""
+def running(data: Path, posts: int, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+    """A server on a data folder that holds so many posts, from SERVING to its end.
+
+    `settings` as in the environment, such as {"FEEDRANK_STATE__MAX_POSTS": "2000000"}.
+    """
     address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
     options = ["--data", str(data), "--address", address, "--metrics", metrics, "--no-embedder"]
     began = time.perf_counter()
@@ -59,10 +67,12 @@ def running(data: Path, posts: int) -> Iterator[Server]:
             [sys.executable, "-c", _SERVE, "serve", *options, "--log-level", "warning"],
             stdout=log,
             stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": "1"},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **(settings or {})},
         )
     try:
-        _wait(address, process)
+        if not _serving(address, process):
+            said = (data / "server.log").read_text()[-2_000:]
+            raise RuntimeError(f"the server did not come to SERVING; its log ends with:\n{said}")
         server = Server(address, metrics, process, time.perf_counter() - began)
         if (held := server.metrics()["feedrank_posts"]) != posts:
             raise RuntimeError(f"the server holds {held:.0f} posts, not {posts}: delete the folder {data}")
@@ -72,8 +82,8 @@ def running(data: Path, posts: int) -> Iterator[Server]:
         process.wait()
 
 
-def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
-    """Until the health service says SERVING."""
+def _serving(address: str, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the health service says SERVING; whether it did."""
     end = time.monotonic() + _PATIENCE_S
     while process.poll() is None and time.monotonic() < end:
         # A channel that failed once waits before it tries again; a new one tries at once.
@@ -86,8 +96,8 @@ def _wait(address: str, process: subprocess.Popen[bytes]) -> None:
                 time.sleep(0.02)
             else:
                 if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
-    raise RuntimeError("the server did not come to SERVING: server.log in the data folder says why")
+                    return True
+    return False
 
 
 def _free_port() -> int:

@@ -17,6 +17,7 @@ from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
 from benchmarks import vectors
+from benchmarks.calls import drawn_kinds
 from benchmarks.vectors import Floats, Numbers
 from ranker import entries
 from training.playground import words
@@ -33,15 +34,6 @@ _TAGS: tuple[str, ...] = tuple(words.LANGUAGES)
 _POSTS_AN_AUTHOR = 50
 _TEXTS_A_LANGUAGE = 300
 _DRAWS_A_FOLLOW = 3  # those drawn twice count once
-_KINDS = {
-    "impression": 0.75,
-    "click": 0.09,
-    "dwell": 0.07,
-    "like": 0.06,
-    "reply": 0.01,
-    "repost": 0.01,
-    "hide": 0.01,
-}
 _LANGUAGE_SHARES = (0.52, 0.11, 0.11, 0.08, 0.07, 0.06, 0.05)
 
 
@@ -171,8 +163,7 @@ class Week:
         later = self.posted.created_ms[post] + rng.exponential(6 * 3_600_000, count).astype(np.int64)
         when = np.minimum(later, self.end_ms - 1)
         order = np.argsort(when, kind="stable")
-        numbers = np.array([_kind(name) for name in _KINDS])
-        kind = numbers[rng.choice(len(_KINDS), count, p=list(_KINDS.values()))]
+        kind = drawn_kinds(rng, count)
         return Events(viewer[order], post[order], kind, when[order])
 
     def vectors(self, start: int, stop: int) -> Floats:
@@ -202,7 +193,7 @@ class Week:
 
     def language(self, index: int) -> str:
         """A post's language."""
-        return _TAGS[self.posted.language[index]]
+        return _TAGS[int(self.posted.language[index])]
 
     def text(self, index: int) -> str:
         """A post's text; each is another."""
@@ -334,8 +325,3 @@ def _one_of_each(rng: np.random.Generator, follows: Follows, viewer: Numbers) ->
     at = start[viewer] + (rng.random(len(viewer)) * follows.length[viewer]).astype(np.int64)
     everyone = np.append(follows.author, np.int32(2**31 - 1))
     return np.where(follows.length[viewer] > 0, everyone[at], 2**31 - 1).astype(np.int64)
-
-
-def _kind(name: str) -> int:
-    """The number of a kind of event."""
-    return types_pb2.EventKind.Value(f"EVENT_KIND_{name.upper()}")
