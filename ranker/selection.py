@@ -1,10 +1,11 @@
 """Selection: the order of a page, spread over authors and contents.
 
 Greedy, best first: each place takes the post with the highest score after two factors that depend on the
-places before it. The author's first post is full, each further one counts `AUTHOR_DECAY` as much (X's
-"author diversity"); a post near one that is already placed loses with its cosine (maximal marginal relevance,
-Carbonell and Goldstein, SIGIR 1998), and one that says the same again is left out, so that the next best
-takes its place.
+places before it. The author's first post is full; with each further one `AUTHOR_DECAY` is left of what the
+factor is above `AUTHOR_FLOOR` (X's "author diversity", with its floor: without one, a third post that the
+viewer would like is as good as gone). A post near one that is already placed loses with its cosine (maximal
+marginal relevance, Carbonell and Goldstein, SIGIR 1998), and one that says the same again is left out, so that
+the next best takes its place.
 """
 
 from typing import NamedTuple
@@ -22,7 +23,7 @@ from ranker.state.columns import Slots
 
 Doubles = NDArray[np.float64]
 
-AUTHOR_DECAY = 0.6
+AUTHOR_DECAY, AUTHOR_FLOOR = 0.6, 0.4
 TOPIC_SPREAD = 0.35
 SAME = 0.97
 """Two posts whose vectors have this cosine say the same."""
@@ -86,8 +87,9 @@ def _says_the_same(posts: Candidates, page: NDArray[np.int64], row: int) -> bool
 def _ordered(posts: Candidates, scores: Doubles, places: int) -> Selection:
     halves = posts.state.posts.vector.view(np.uint16)  # Numba has no half precision
     order, by_author, by_content = _spread(
-        scores, posts.author, halves, posts.slot, places, AUTHOR_DECAY, TOPIC_SPREAD, SAME, _SPREAD_PLACES
-    )
+        scores, posts.author, halves, posts.slot, places,
+        AUTHOR_DECAY, AUTHOR_FLOOR, TOPIC_SPREAD, SAME, _SPREAD_PLACES,
+    )  # fmt: skip
     final = applied(applied(scores[order], by_author), by_content)
     return Selection(order, final, by_author, by_content, np.ones(len(order)))
 
@@ -150,6 +152,7 @@ def _spread(
     slots: Slots,
     places: int,
     author_decay: float,
+    author_floor: float,
     topic_spread: float,
     same: float,
     spread_places: int,
@@ -185,7 +188,8 @@ def _spread(
             _widen(halves[slots[best]], vectors[best])
         order[placed], left[best] = best, False
         by_author[placed], by_content[placed] = author_factor[best], content_factor[best]
-        author_factor[author == author[best]] *= author_decay
+        again = author == author[best]
+        author_factor[again] = author_floor + author_decay * (author_factor[again] - author_floor)
     return order, by_author, by_content
 
 

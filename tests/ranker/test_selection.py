@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ranker import selection
 from ranker.candidates import Candidates
 from ranker.exploration import ExplorationSettings
-from ranker.selection import AUTHOR_DECAY, COLD_START_PLACE, SAME, Selection
+from ranker.selection import AUTHOR_DECAY, AUTHOR_FLOOR, COLD_START_PLACE, SAME, Selection
 from tests.ranker.network import DIMENSION, Town, toward
 
 
@@ -43,13 +43,15 @@ def test_without_anything_alike_the_order_is_that_of_the_scores() -> None:
 def test_each_further_post_of_an_author_counts_less() -> None:
     chosen = spread(town(["ana", "ana", "ana", "ben"]), [10, 9, 8, 5])
     assert chosen.rows.tolist() == [0, 1, 3, 2]
-    assert chosen.author_spread.tolist() == pytest.approx([1, AUTHOR_DECAY, 1, AUTHOR_DECAY**2])
+    again = [AUTHOR_FLOOR + (1 - AUTHOR_FLOOR) * AUTHOR_DECAY**times for times in (1, 2)]
+    assert chosen.author_spread.tolist() == pytest.approx([1, again[0], 1, again[1]])
 
 
 def test_a_negative_score_falls_too() -> None:
-    chosen = spread(town(["ana", "ana", "ben"]), [-1, -2, -3])
+    chosen = spread(town(["ana", "ana", "ben"]), [-1, -2, -2.5])
     assert chosen.rows.tolist() == [0, 2, 1]
-    assert chosen.score.tolist() == pytest.approx([-1, -3, -2 / AUTHOR_DECAY])
+    once = AUTHOR_FLOOR + (1 - AUTHOR_FLOOR) * AUTHOR_DECAY
+    assert chosen.score.tolist() == pytest.approx([-1, -2.5, -2 / once])
 
 
 def test_a_post_near_one_above_it_falls_behind_one_that_is_not() -> None:
