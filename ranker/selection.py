@@ -4,8 +4,8 @@ Greedy, best first: each place takes the post with the highest score after two f
 places before it. The author's first post is full; with each further one `AUTHOR_DECAY` is left of what the
 factor is above `AUTHOR_FLOOR` (X's "author diversity", with its floor: without one, a third post that the
 viewer would like is as good as gone). A post near one that is already placed loses with its cosine (maximal
-marginal relevance, Carbonell and Goldstein, SIGIR 1998), and one that says the same again is left out, so that
-the next best takes its place.
+marginal relevance, Carbonell and Goldstein, SIGIR 1998), and one that says the same again is left out, so
+that the next best takes its place.
 """
 
 from typing import NamedTuple
