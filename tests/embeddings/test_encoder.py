@@ -63,6 +63,15 @@ def test_float32_gives_what_sentence_transformers_gives(exact: Encoder) -> None:
     np.testing.assert_allclose(exact.encode(TEXTS), theirs, atol=1e-5)
 
 
+def test_a_text_that_comes_again_is_computed_once(exact: Encoder, monkeypatch: pytest.MonkeyPatch) -> None:
+    computed: list[str] = []
+    tokens = exact._tokens
+    monkeypatch.setattr(exact, "_tokens", lambda texts: computed.extend(texts) or tokens(texts))
+    vectors = exact.encode(["a cat", "a dog", "a cat"])
+    assert computed == ["a cat", "a dog"]
+    np.testing.assert_array_equal(vectors[0], vectors[2])
+
+
 def test_no_texts_give_no_rows(chosen: Encoder) -> None:
     assert chosen.encode([]).shape == (0, chosen.dimension)
 
