@@ -118,7 +118,11 @@ def build(state: State, ask: Ask) -> Query:
     chosen = types_pb2.Preferences.FromString(users.preferences[viewer].tobytes())
     liked = rings.newest(users.liked, users.liked_count, viewer)
     vectors, weights = interests.read(
-        users.interest, users.interest_weight, users.interest_ms, viewer, ask.now_ms
+        users.interest_vector[[viewer]],
+        users.interest_weight[[viewer]],
+        users.interest_ms[[viewer]],
+        0,
+        ask.now_ms,
     )
     history, reactions = _history(state, viewer)
     return Query(

@@ -54,9 +54,8 @@ class Company(NamedTuple):
 def _values(query: Query, posts: Candidates) -> Sequence[Values]:
     columns = posts.state.posts
     company = _company(query, columns)
-    expected, known = _expected(
-        columns.engagers, columns.opposers, posts.slot, _mean(columns, posts.slot), company, query.viewer
-    )
+    rings = columns.engagers[posts.slot], columns.opposers[posts.slot]
+    expected, known = _expected(*rings, posts.slot, _mean(columns, posts.slot), company, query.viewer)
     return expected, log(known)
 
 
@@ -113,8 +112,8 @@ def _expected(
     tally = np.zeros((len(company.post), 4))
     for i in range(len(slots)):
         tally[:] = 0
-        _meet(tally, engagers[slots[i]], 1, company, viewer)
-        _meet(tally, opposers[slots[i]], -1, company, viewer)
+        _meet(tally, engagers[i], 1, company, viewer)
+        _meet(tally, opposers[i], -1, company, viewer)
         total = weight = 0.0
         for j in range(len(company.post)):
             if tally[j, 0] > 0 and company.post[j] != slots[i]:

@@ -5,17 +5,18 @@ import numpy as np
 from embeddings import interests
 from ranker.state import NONE, State
 from ranker.state.columns import Slots
-from ranker.state.tables import Floats, Int64s
+from ranker.state.tables import INTERESTS, Floats, Int64s
 
 
 def teach(state: State, viewers: Slots, posts: Slots, strengths: Floats, times_ms: Int64s) -> None:
     """Viewers learn from posts that have a vector, in order."""
     users = state.users
+    rows = users.interest_vector.rows
+    rows.claim(viewers)
     if len(viewers):
-        interests.learn_batch(
-            users.interest, users.interest_weight, users.interest_ms,
-            viewers, state.posts.vector[posts], strengths, times_ms,
-        )  # fmt: skip
+        vector, weight, ms = (rows.blocks(name) for name in ("vector", "weight", "ms"))
+        blocks = (rows.start[viewers] // INTERESTS).astype(np.int32)
+        interests.learn_batch(vector, weight, ms, blocks, state.posts.vector[posts], strengths, times_ms)
 
 
 def teach_early_engagers(state: State, posts: Slots) -> None:

@@ -13,10 +13,11 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from ranker.experiments import PRIOR, InService
-from ranker.state.columns import NONE, Array, Slots, Table
+from ranker.state.columns import NONE, Array, Slots
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
 from ranker.state.strings import Strings
+from ranker.state.table import Table
 from ranker.state.tables import Places, Posts, Users
 
 __all__ = ["NONE", "State", "StateSettings"]
@@ -42,7 +43,7 @@ class State:
         self.settings = settings or StateSettings()
         self.turn = Turn()
         self.posts = Posts(vector=dimension)
-        self.users = Users(interest=dimension)
+        self.users = Users(vector=dimension)
         self.communities = Places()
         self.languages = Places()
         self.post_ids, self.user_ids = Ids(), Ids()

@@ -1,25 +1,11 @@
-"""Columns, tables and ragged rows: all that the state is made of.
+"""Columns and ragged rows: what the tables of the state are made of."""
 
-A table is declared as a class whose fields say what each row holds. Growth, renumbering, snapshots, the
-memory report and comparison all follow from the declaration:
-
->>> class Birds(Table):
-...     wings = column(np.int8, fill=2)
-...     friends = ragged(np.int32, of="bird")
->>> birds = Birds()
->>> birds.append(3)
-0
->>> birds.wings[: birds.size].tolist()
-[2, 2, 2]
->>> birds.friends.set(0, [2, 1])
->>> birds.friends[0].tolist()
-[2, 1]
-"""
-
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
+import numba
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
@@ -112,7 +98,7 @@ class Ragged:
     def resize(self, rows: int) -> None:
         """Make room for `rows` rows; new ones are empty."""
         for name in ("start", "length", "room"):
-            setattr(self, name, _resized(getattr(self, name), rows, 0))
+            setattr(self, name, lengthened(getattr(self, name), rows))
 
     def _move(self, row: int, room: int) -> None:
         kept = self[row].copy()
@@ -130,119 +116,20 @@ class Ragged:
     def gathered(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int32], Array]:
         """Some rows as their lengths and one array of their values, in order."""
         length = self.length[rows]
-        ends = np.cumsum(length, dtype=np.int64)
-        shift = np.repeat(self.start[rows] - (ends - length), length)
-        return length, self.pool[np.arange(ends[-1] if len(rows) else 0) + shift]
+        return length, gathered(self.pool, self.start[rows], length)
 
-    def load(self, lengths: NDArray[np.int32], values: Array, spare: int = 1024) -> None:
+    def load(self, lengths: NDArray[np.int32], values: Array, spare: int | None = None) -> None:
         """Take over what `gathered` gave."""
         self.length = lengths.copy()
         self.room = lengths.copy()
         self.start = np.cumsum(lengths, dtype=np.int64) - lengths
-        self.pool = np.concatenate([values, np.zeros(spare, self.spec.dtype)])
+        self.pool = lengthened(values, len(values) + (len(values) // 4 + 1024 if spare is None else spare))
         self.used = len(values)
 
     @property
     def nbytes(self) -> int:
         """Bytes in use."""
-        return self.pool.nbytes + self.start.nbytes + self.length.nbytes + self.room.nbytes
-
-
-class Table:
-    """Rows of declared columns; a row's number is its slot.
-
-    Arrays are longer than `size`: rows past it are blank, and there is always one. So NONE, the last row to
-    NumPy, reads as a row of which nothing is known. Growing replaces the arrays: ask for a column anew each
-    time.
-    """
-
-    columns: ClassVar[dict[str, Column]]
-    raggeds: ClassVar[dict[str, RaggedColumn]]
-
-    def __init_subclass__(cls) -> None:
-        declared = {name: spec for base in reversed(cls.__mro__) for name, spec in vars(base).items()}
-        cls.columns = {n: s for n, s in declared.items() if isinstance(s, Column)}
-        cls.raggeds = {n: s for n, s in declared.items() if isinstance(s, RaggedColumn)}
-
-    def __init__(self, **shapes: int) -> None:
-        """`shapes` replaces the length of columns declared with 0 values a row, by name."""
-        self.size = 0
-        for name, spec in self.columns.items():
-            shape = tuple(n or shapes[name] for n in spec.shape)
-            setattr(self, name, np.full((0, *shape), spec.fill, spec.dtype))
-        for name, ragged_spec in self.raggeds.items():
-            setattr(self, name, Ragged(ragged_spec))
-        self._resize(64)
-
-    def append(self, count: int = 1) -> int:
-        """Add rows; the first one's slot."""
-        first, self.size = self.size, self.size + count
-        if self.size >= self.capacity:
-            self._resize(max(self.size + 1, self.capacity * 2))
-        return first
-
-    @property
-    def capacity(self) -> int:
-        """Rows of the arrays."""
-        return len(getattr(self, next(iter(self.columns))))
-
-    def _resize(self, rows: int) -> None:
-        for name, spec in self.columns.items():
-            setattr(self, name, _resized(getattr(self, name), rows, spec.fill))
-        for name in self.raggeds:
-            getattr(self, name).resize(rows)
-
-    def arrays(self) -> Iterator[tuple[str, Array]]:
-        """Every column's rows, without the spare ones: the content, whatever its layout in memory."""
-        for name in self.columns:
-            yield name, getattr(self, name)[: self.size]
-        for name in self.raggeds:
-            lengths, values = getattr(self, name).gathered(np.arange(self.size))
-            yield f"{name}.lengths", lengths
-            yield f"{name}.values", values
-
-    def load(self, size: int, arrays: dict[str, Array]) -> None:
-        """Take over what `arrays` gave; the arrays are copied."""
-        self.size = size
-        for name, spec in self.columns.items():
-            setattr(self, name, _resized(arrays[name], max(size + 1, 64), spec.fill))
-        for name in self.raggeds:
-            getattr(self, name).load(arrays[f"{name}.lengths"], arrays[f"{name}.values"])
-            getattr(self, name).resize(self.capacity)
-
-    def keep(self, rows: NDArray[np.int64]) -> None:
-        """Keep these rows, in this order, and drop the others."""
-        kept = {}
-        for name in self.columns:
-            kept[name] = getattr(self, name)[rows]
-        for name in self.raggeds:
-            kept[f"{name}.lengths"], kept[f"{name}.values"] = getattr(self, name).gathered(rows)
-        self.load(len(rows), kept)
-
-    def renumber(self, table: str, mapping: Slots) -> None:
-        """The slots of `table` moved: old slot `i` is now `mapping[i]`, or NONE when it is gone."""
-        lookup = np.append(mapping, np.int32(NONE))  # slot -1 reads the last: NONE stays NONE
-        for name, spec in self.columns.items():
-            if spec.of == table:
-                values = getattr(self, name)
-                values[...] = lookup[values]
-        for name, ragged_spec in self.raggeds.items():
-            if ragged_spec.of == table:
-                self._renumber_ragged(getattr(self, name), lookup)
-
-    def _renumber_ragged(self, rows: Ragged, lookup: Slots) -> None:
-        lengths, values = rows.gathered(np.arange(self.size))
-        moved = lookup[values]
-        owner = np.repeat(np.arange(self.size), lengths)[moved != NONE]
-        alive = moved[moved != NONE]
-        order = np.lexsort((alive, owner))  # rows of slots are kept sorted
-        rows.load(np.bincount(owner, minlength=self.size).astype(np.int32), alive[order])
-        rows.resize(self.capacity)
-
-    def sizes(self) -> Iterator[tuple[str, int]]:
-        """Bytes of each column."""
-        for name in (*self.columns, *self.raggeds):
-            yield name, getattr(self, name).nbytes
+        return self.pool[: self.used].nbytes + self.start.nbytes + self.length.nbytes + self.room.nbytes
 
 
 def padded(slots: Sequence[int], width: int) -> Slots:
@@ -255,9 +142,34 @@ def padded(slots: Sequence[int], width: int) -> Slots:
     return np.array(kept + [NONE] * (width - len(kept)), np.int32)
 
 
-def _resized(array: Array, rows: int, fill: float) -> Array:
-    shape = (rows, *array.shape[1:])
-    grown = np.full(shape, fill, array.dtype) if fill else np.zeros(shape, array.dtype)
+def lengthened(array: Array, rows: int) -> Array:
+    """A copy with so many rows, cut or with zeros at its end; those take no memory until they are written."""
+    copy = np.zeros((rows, *array.shape[1:]), array.dtype)
     kept = min(rows, len(array))
-    grown[:kept] = array[:kept]
-    return grown
+    copy[:kept] = array[:kept]
+    return copy
+
+
+def gathered(pool: Array, start: NDArray[np.int64], length: NDArray[np.int32]) -> Array:
+    """Pieces of a pool, one after the other."""
+    out = np.empty((int(length.sum(dtype=np.int64)), *pool.shape[1:]), pool.dtype)
+    if len(out):
+        _gather(raw(pool), start, length, raw(out))
+    return out
+
+
+def raw(pool: Array) -> NDArray[np.uint8]:
+    """The bytes of a pool, a row a place."""
+    return pool.reshape(len(pool), math.prod(pool.shape[1:])).view(np.uint8)
+
+
+@numba.njit(cache=True, nogil=True)
+def _gather(
+    pool: NDArray[np.uint8], start: NDArray[np.int64], length: NDArray[np.int32], out: NDArray[np.uint8]
+) -> None:
+    at = 0
+    for i in range(len(start)):
+        for j in range(start[i], start[i] + length[i]):
+            for b in range(out.shape[1]):
+                out[at, b] = pool[j, b]
+            at += 1

@@ -5,35 +5,66 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.state.columns import Slots
+from ranker.state.growing import Field, Int64s, move, widened
 
 WIDTH = 128
 """Events remembered a viewer, impressions not among them."""
 
 
-@numba.njit(cache=True, nogil=True)
 def settle(
-    log_post: Slots,
-    log_author: Slots,
-    log_kind: NDArray[np.uint8],
-    log_ms: NDArray[np.int64],
-    count: NDArray[np.int64],
+    log_post: Field,
+    log_author: Field,
+    log_kind: Field,
+    log_ms: Field,
+    count: Int64s,
     viewers: Slots,
     posts: Slots,
     authors: Slots,
     kinds: NDArray[np.int8],
     undo: NDArray[np.bool_],
-    times_ms: NDArray[np.int64],
+    times_ms: Int64s,
     lasting: NDArray[np.bool_],
     impression: int,
 ) -> NDArray[np.float32]:
     """Enter a batch of events into the viewers' logs, in order, and say what each one counts.
 
-    Returns float32 (n,): +1 counts; 0 changes nothing (a repeat of a lasting kind, an undo of what is not
-    remembered); -1 takes back an earlier event, whose time replaces `times_ms[i]`. Events are the same when
-    viewer, kind, post and author are. Impressions always count and are not entered; the kind 0 is nothing.
+    The log's fields grow together; count: int64 (rows,), events that were ever entered. Returns float32 (n,):
+    +1 counts; 0 changes nothing (a repeat of a lasting kind, an undo of what is not remembered); -1 takes
+    back an earlier event, whose time replaces `times_ms[i]`. Events are the same when viewer, kind, post and
+    author are. Impressions always count and are not entered; the kind 0 is nothing.
     """
+    held = log_post.rows
+    held.reserve(len(viewers))
+    amounts: NDArray[np.float32] = _settle(
+        log_post.pool, log_author.pool, log_kind.pool, log_ms.pool,
+        held.start, held.room, held.used, held.spec.width, held.spec.least,
+        count, viewers, posts, authors, kinds, undo, times_ms, lasting, impression,
+    )  # fmt: skip
+    return amounts
+
+
+@numba.njit(cache=True, nogil=True)
+def _settle(
+    log_post: Slots,
+    log_author: Slots,
+    log_kind: NDArray[np.uint8],
+    log_ms: Int64s,
+    start: Int64s,
+    room: Slots,
+    used: Int64s,
+    width: int,
+    least: int,
+    count: Int64s,
+    viewers: Slots,
+    posts: Slots,
+    authors: Slots,
+    kinds: NDArray[np.int8],
+    undo: NDArray[np.bool_],
+    times_ms: Int64s,
+    lasting: NDArray[np.bool_],
+    impression: int,
+) -> NDArray[np.float32]:
     amounts = np.ones(len(viewers), np.float32)
-    width = log_post.shape[1]
     for i in range(len(viewers)):
         viewer = viewers[i]
         if kinds[i] == impression:
@@ -44,24 +75,48 @@ def settle(
             continue
         found = -1
         if undo[i] or lasting[kinds[i]]:
-            for j in range(width):
-                same = log_post[viewer, j] == posts[i] and log_author[viewer, j] == authors[i]
-                if same and log_kind[viewer, j] == kinds[i]:
-                    found = j
+            places = start[viewer], start[viewer] + room[viewer]
+            found = _last(log_post, log_author, log_kind, *places, posts[i], authors[i], kinds[i])
         if undo[i]:
             amounts[i] = 0.0 if found < 0 else -1.0
             if found >= 0:
-                times_ms[i] = log_ms[viewer, found]
-                log_kind[viewer, found] = 0
-                log_post[viewer, found] = -1
-                log_author[viewer, found] = -1
+                times_ms[i] = log_ms[found]
+                log_kind[found] = 0
+                log_post[found] = -1
+                log_author[found] = -1
         elif found >= 0:
             amounts[i] = 0.0
         else:
-            at = count[viewer] % width
-            log_post[viewer, at] = posts[i]
-            log_author[viewer, at] = authors[i]
-            log_kind[viewer, at] = kinds[i]
-            log_ms[viewer, at] = times_ms[i]
+            if count[viewer] == room[viewer] and room[viewer] < width:
+                old = widened(start, room, used, viewer, width, least)
+                first, kept = start[viewer], count[viewer]
+                move(log_post, old, kept, first, room[viewer], -1)
+                move(log_author, old, kept, first, room[viewer], -1)
+                move(log_kind, old, kept, first, room[viewer], 0)
+                move(log_ms, old, kept, first, room[viewer], 0)
+            at = start[viewer] + count[viewer] % width
+            log_post[at] = posts[i]
+            log_author[at] = authors[i]
+            log_kind[at] = kinds[i]
+            log_ms[at] = times_ms[i]
             count[viewer] += 1
     return amounts
+
+
+@numba.njit(cache=True, nogil=True)
+def _last(
+    log_post: Slots,
+    log_author: Slots,
+    log_kind: NDArray[np.uint8],
+    first: int,
+    end: int,
+    post: int,
+    author: int,
+    kind: int,
+) -> int:
+    """The last place that holds an event; -1 where none does."""
+    found = -1
+    for place in range(first, end):
+        if log_post[place] == post and log_author[place] == author and log_kind[place] == kind:
+            found = place
+    return found

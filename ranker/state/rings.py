@@ -1,6 +1,6 @@
-"""Rings: the last few of something, each once, a matrix row each.
+"""Rings: the last few of something, each once.
 
-The newest is at `count - 1`, modulo the width.
+The newest is at `count - 1`, modulo the width; `count` says how many were ever pushed.
 """
 
 import numba
@@ -8,60 +8,82 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.state.columns import NONE, Slots
+from ranker.state.growing import Field, Int64s, move, widened
+
+
+def change(ring: Field, count: Int64s, rows: Slots, values: Slots, amounts: NDArray[np.float32]) -> None:
+    """Push values whose amount is positive and take out those whose amount is negative, one after the other.
+
+    count: int64 (rows,), changed in place. A row or value of NONE and an amount of 0 are passed over, and so
+    is a push of a value that is there.
+    """
+    held = ring.rows
+    held.reserve(len(rows))
+    width = held.spec.width, held.spec.least
+    _change(ring.pool, held.start, held.room, held.used, *width, count, rows, values, amounts)
 
 
 @numba.njit(cache=True, nogil=True)
-def change(
-    ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots, amounts: NDArray[np.float32]
+def _change(
+    pool: Slots,
+    start: Int64s,
+    room: Slots,
+    used: Int64s,
+    width: int,
+    least: int,
+    count: Int64s,
+    rows: Slots,
+    values: Slots,
+    amounts: NDArray[np.float32],
 ) -> None:
-    """Push values whose amount is positive and take out those whose amount is negative, one after the other.
-
-    ring: int32 (rows, width), changed in place. count: int64 (rows,), how many were ever pushed. A row or
-    value of NONE and an amount of 0 are passed over, and so is a push of a value that is there.
-    """
-    width = ring.shape[1]
     for i in range(len(rows)):
         row = rows[i]
         if row < 0 or values[i] < 0 or amounts[i] == 0:
             continue
         place = -1
-        for j in range(min(count[row], width)):
-            if ring[row, j] == values[i]:
+        for j in range(start[row], start[row] + min(count[row], width)):
+            if pool[j] == values[i]:
                 place = j
         if amounts[i] < 0 and place >= 0:
-            ring[row, place] = -1
+            pool[place] = -1
         elif amounts[i] > 0 and place < 0:
-            ring[row, count[row] % width] = values[i]
+            if count[row] == room[row] and room[row] < width:
+                old = widened(start, room, used, row, width, least)
+                move(pool, old, count[row], start[row], room[row], -1)
+            pool[start[row] + count[row] % width] = values[i]
             count[row] += 1
 
 
-def push(ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots) -> None:
+def push(ring: Field, count: Int64s, rows: Slots, values: Slots) -> None:
     """Push values, one after the other; what `change` passes over is passed over."""
     change(ring, count, rows, values, np.ones(len(rows), np.float32))
 
 
-def discard(ring: Slots, count: NDArray[np.int64], rows: Slots, values: Slots) -> None:
+def discard(ring: Field, count: Int64s, rows: Slots, values: Slots) -> None:
     """Empty the places that hold the values."""
     change(ring, count, rows, values, np.full(len(rows), -1, np.float32))
 
 
-def newest(ring: Slots, count: NDArray[np.int64], row: int, most: int | None = None) -> Slots:
+def newest(ring: Field, count: Int64s, row: int, most: int | None = None) -> Slots:
     """A row's values, the newest first, without empty places. A column place beyond the count is empty."""
-    width = ring.shape[1]
+    width = ring.rows.spec.width
     held = min(int(count[row]), width, most or width)
-    at = (int(count[row]) - 1 - np.arange(held)) % width
-    values = ring[row, at]
+    values = ring.block(row)[(int(count[row]) - 1 - np.arange(held)) % width]
     kept: Slots = values[values != NONE]
     return kept
 
 
-@numba.njit(cache=True, nogil=True)
-def newest_of_many(ring: Slots, count: NDArray[np.int64], rows: Slots, most: int) -> Slots:
+def newest_of_many(ring: Field, count: Int64s, rows: Slots, most: int) -> Slots:
     """The newest `most` values of each row: int32 (n, most), newest first, padded with NONE."""
+    return _newest_of_many(ring.pool, ring.rows.start, ring.rows.spec.width, count, rows, most)
+
+
+@numba.njit(cache=True, nogil=True)
+def _newest_of_many(pool: Slots, start: Int64s, width: int, count: Int64s, rows: Slots, most: int) -> Slots:
     out = np.full((len(rows), most), -1, np.int32)
-    width = ring.shape[1]
     for i in range(len(rows)):
-        if rows[i] >= 0:
-            for j in range(min(count[rows[i]], width, most)):
-                out[i, j] = ring[rows[i], (count[rows[i]] - 1 - j) % width]
+        row = rows[i]
+        if row >= 0:
+            for j in range(min(count[row], width, most)):
+                out[i, j] = pool[start[row] + (count[row] - 1 - j) % width]
     return out

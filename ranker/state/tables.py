@@ -1,14 +1,14 @@
 """What is known of posts, users and places: the tables of the state, column by column."""
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.events import COUNTERS
 from ranker.state import affinity, event_log
-from ranker.state.columns import Ragged, Slots, Table, column, ragged
+from ranker.state.columns import Ragged, Slots, column, ragged
 from ranker.state.counters import HALF_LIVES
+from ranker.state.growing import Field, growing, ring
+from ranker.state.table import Table
 
 INTERESTS = 5
 """Taste vectors a viewer."""
@@ -59,10 +59,10 @@ class Posts(Table):
     counter: Floats = column(np.float32, *_COUNTERS)
     """What others did with it."""
     counter_ms: Int64s = column(np.int64)
-    engagers: Slots = column(np.int32, 32, of="user")
+    engagers: Field = ring(32, of="user")
     """Ring: who engaged with it."""
     engager_count: Int64s = column(np.int64)
-    opposers: Slots = column(np.int32, 32, of="user")
+    opposers: Field = ring(32, of="user")
     """Ring: who wanted less of it."""
     opposer_count: Int64s = column(np.int64)
 
@@ -76,7 +76,7 @@ class Users(Table):
     languages: Slots = column(np.int32, 16, of="language")
     communities: Slots = column(np.int32, 64, of="community")
     # as an author
-    posts: Slots = column(np.int32, 64, of="post")
+    posts: Field = ring(64, of="post")
     """Ring: own posts."""
     post_count: Int64s = column(np.int64)
     followers: Slots = column(np.int32)
@@ -96,45 +96,57 @@ class Users(Table):
     given: Floats = column(np.float32, *_COUNTERS)
     """What the viewer did."""
     given_ms: Int64s = column(np.int64)
-    event_post: Slots = column(np.int32, event_log.WIDTH, of="post")
-    event_author: Slots = column(np.int32, event_log.WIDTH, of="user")
-    event_kind: Bits = column(np.uint8, event_log.WIDTH)
-    event_ms: Int64s = column(np.int64, event_log.WIDTH)
+    event = growing(
+        event_log.WIDTH,
+        post=column(np.int32, of="post"),
+        author=column(np.int32, of="user"),
+        kind=column(np.uint8),
+        ms=column(np.int64),
+    )
+    event_post: Field
+    event_author: Field
+    event_kind: Field
+    event_ms: Field
     event_count: Int64s = column(np.int64)
-    liked: Slots = column(np.int32, 32, of="post")
+    liked: Field = ring(32, of="post")
     """Ring: posts engaged with, in a good way."""
     liked_count: Int64s = column(np.int64)
-    disliked: Slots = column(np.int32, 32, of="post")
+    disliked: Field = ring(32, of="post")
     """Ring: posts that the viewer wants less of."""
     disliked_count: Int64s = column(np.int64)
-    seen: Slots = column(np.int32, 1024, of="post")
+    seen: Field = ring(1024, of="post")
     """Ring: posts that were on the screen."""
     seen_count: Int64s = column(np.int64)
-    stayed: Slots = column(np.int32, 64, of="post")
+    stayed: Field = ring(64, of="post")
     """Ring: posts that the viewer stayed with, be it for a moment."""
     stayed_count: Int64s = column(np.int64)
-    served: Slots = column(np.int32, 256, of="post")
+    served: Field = ring(256, of="post")
     """Ring: posts that were in an answer."""
     served_count: Int64s = column(np.int64)
-    author_key: Slots = column(np.int32, 64, of="user")
-    author_sum: Floats = column(np.float32, 64, len(affinity.SUMS))
-    author_ms: Int64s = column(np.int64, 64)
-    topic_key: Slots = column(np.int32, 96, of="topic")
-    topic_sum: Floats = column(np.float32, 96, len(affinity.SUMS))
-    topic_ms: Int64s = column(np.int64, 96)
-    interest: NDArray[Any] = column(np.float16, INTERESTS, 0)
+    author = growing(64, key=column(np.int32, of="user"), **affinity.COLUMNS)
+    author_key: Field
+    author_sum: Field
+    author_ms: Field
+    topic = growing(96, key=column(np.int32, of="topic"), **affinity.COLUMNS)
+    topic_key: Field
+    topic_sum: Field
+    topic_ms: Field
+    interest = growing(
+        INTERESTS, INTERESTS, vector=column(np.float16, 0), weight=column(np.float32), ms=column(np.int64)
+    )
+    interest_vector: Field
     """Unit length, or zero."""
-    interest_weight: Floats = column(np.float32, INTERESTS)
-    interest_ms: Int64s = column(np.int64, INTERESTS)
+    interest_weight: Field
+    interest_ms: Field
 
 
 class Places(Table):
     """One row a community, or a language: what is new and what is popular there."""
 
-    recent: Slots = column(np.int32, 1024, of="post")
+    recent: Field = ring(1024, of="post")
     """Ring: new posts."""
     recent_count: Int64s = column(np.int64)
-    hot: Slots = column(np.int32, 2048, of="post")
+    hot: Field = ring(2048, of="post")
     """Ring: posts that somebody engaged with."""
     hot_count: Int64s = column(np.int64)
     shown: Int64s = column(np.int64)

@@ -241,7 +241,7 @@ def test_a_torn_snapshot_gives_way_to_the_one_before_and_the_entries_since(
     lived: tuple[Settings, str],
 ) -> None:
     settings, fingerprint = lived
-    (newest(settings) / "user.seen.npy").write_bytes(b"\x93NUMPY half")
+    (newest(settings) / "user.seen.slots.npy").write_bytes(b"\x93NUMPY half")
     assert restarted(settings) == fingerprint
 
 

@@ -286,7 +286,7 @@ def test_who_liked_a_post_before_its_vector_came_learns_from_it_then(town: Town)
     town.did("like")
     assert not town.state.users.interest_weight[town.user("vic")].any()
     town.embed("p", "Moss grows on the north side.", EAST)
-    assert town.state.users.interest[town.user("vic"), 0].tolist() == EAST
+    assert town.state.users.interest_vector[town.user("vic"), 0].tolist() == EAST
 
 
 # users, relations, preferences, the rest
@@ -565,7 +565,7 @@ def test_a_liked_vector_becomes_an_interest_and_a_disliked_one_does_not(town: To
     town.post("q", "bea", vector=NORTH)
     town.did("like", "q")
     town.did("request_less", "q", viewer="wim")
-    assert town.state.users.interest[town.user("vic"), 0].tolist() == [0, 1, 0, 0]
+    assert town.state.users.interest_vector[town.user("vic"), 0].tolist() == [0, 1, 0, 0]
     assert not town.state.users.interest_weight[town.user("wim")].any()
 
 

@@ -1,6 +1,8 @@
 import numpy as np
 
 from ranker.state import NONE, affinity
+from ranker.state.columns import column
+from ranker.state.growing import Growing, growing
 
 HALF_LIFE_MS = 1_000.0
 
@@ -9,9 +11,9 @@ class Row:
     """One viewer's sums over three keys at most."""
 
     def __init__(self) -> None:
-        self.keys = np.full((1, 3), NONE, np.int32)
-        self.sums = np.zeros((1, 3, 3), np.float32)
-        self.last_ms = np.zeros((1, 3), np.int64)
+        rows = Growing(growing(3, key=column(np.int32, of="user"), **affinity.COLUMNS))
+        rows.resize(1)
+        self.keys, self.sums, self.last_ms = (rows.field(name) for name in ("key", "sum", "ms"))
 
     def add(self, key: int, strength: float = 1.0, amount: float = 1.0, time_ms: int = 0) -> None:
         affinity.add(
@@ -79,5 +81,6 @@ def test_a_look_up_finds_sums_by_key_and_nan_for_others() -> None:
 
 
 def test_a_look_up_in_an_empty_row_is_nan() -> None:
-    keys, sums = affinity.read(Row().keys, Row().sums, Row().last_ms, 0, 0, HALF_LIFE_MS)
+    row = Row()
+    keys, sums = affinity.read(row.keys, row.sums, row.last_ms, 0, 0, HALF_LIFE_MS)
     assert np.isnan(affinity.look_up(keys, sums, np.array([1, NONE], np.int32))).all()

@@ -1,6 +1,7 @@
 """What holds for each kind of state: its kernel does what plain Python does, whatever the batches."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
@@ -10,8 +11,10 @@ from hypothesis import strategies as st
 
 from ranker import events
 from ranker.state import NONE, affinity, counters, event_log, rings
-from ranker.state.columns import Array, Ragged, RaggedColumn
+from ranker.state.columns import Array, Ragged, RaggedColumn, column
+from ranker.state.growing import Growing, GrowingColumns, growing, ring
 from ranker.state.recent_ids import RecentIds
+from ranker.state.tables import Users
 from tests.ranker.state.hashing import murmur
 
 ROWS, WIDTH, HALF_LIFE_MS = 3, 4, 1_000.0
@@ -23,6 +26,13 @@ AMOUNT = st.sampled_from([1.0, 1.0, 0.0, -1.0])
 TIME = st.integers(0, 5_000)
 
 Change = tuple[Any, ...]
+
+
+def grown(spec: GrowingColumns, width: int = WIDTH) -> Growing:
+    """Rows that begin with one place, so that they grow in every test."""
+    rows = Growing(replace(spec, width=width, least=1))
+    rows.resize(ROWS)
+    return rows
 
 
 class Kind(Protocol):
@@ -75,11 +85,13 @@ class Rings:
     change = st.tuples(ROW, KEY, AMOUNT)
 
     def __init__(self) -> None:
-        self.ring = np.full((ROWS, WIDTH), NONE, np.int32)
+        self.rows = grown(ring(WIDTH, of="post"))
+        self.ring = self.rows.field()[:]
         self.count = np.zeros(ROWS, np.int64)
 
     def apply(self, changes: Sequence[Change]) -> None:
-        rings.change(self.ring, self.count, *turned(changes, np.int32, np.int32, np.float32))
+        rings.change(self.rows.field(), self.count, *turned(changes, np.int32, np.int32, np.float32))
+        self.ring = self.rows.field()[:]
 
     def plain(self, change: Change) -> None:
         row, value, amount = change
@@ -105,15 +117,17 @@ class Affinity:
     change = st.tuples(ROW, KEY, st.sampled_from([0.0, 0.3, 1.0, -1.5]), AMOUNT, TIME)
 
     def __init__(self) -> None:
-        self.keys = np.full((ROWS, WIDTH), NONE, np.int32)
-        self.sums = np.zeros((ROWS, WIDTH, 3), np.float32)
-        self.last_ms = np.zeros((ROWS, WIDTH), np.int64)
+        self.rows = grown(growing(WIDTH, key=column(np.int32, of="user"), **affinity.COLUMNS))
+        self.fields = [self.rows.field(name) for name in ("key", "sum", "ms")]
+        self.keys, self.sums, self.last_ms = (one[:] for one in self.fields)
 
     def apply(self, changes: Sequence[Change]) -> None:
         rows, keys, strengths, amounts, times = turned(
             changes, np.int32, np.int32, np.float32, np.float32, np.int64
         )
-        affinity.add(self.keys, self.sums, self.last_ms, rows, keys, strengths, amounts, times, HALF_LIFE_MS)
+        key, sums, ms = self.fields
+        affinity.add(key, sums, ms, rows, keys, strengths, amounts, times, HALF_LIFE_MS)
+        self.keys, self.sums, self.last_ms = (one[:] for one in self.fields)
 
     def plain(self, change: Change) -> None:
         row, key, strength, amount, time_ms = change
@@ -154,9 +168,9 @@ class EventLog:
     )
 
     def __init__(self) -> None:
-        self.post, self.author = (np.full((ROWS, WIDTH), NONE, np.int32) for _ in range(2))
-        self.kind = np.zeros((ROWS, WIDTH), np.uint8)
-        self.ms = np.zeros((ROWS, WIDTH), np.int64)
+        self.rows = grown(Users.growings["event"], width=WIDTH)
+        self.fields = [self.rows.field(name) for name in ("post", "author", "kind", "ms")]
+        self.post, self.author, self.kind, self.ms = (one[:] for one in self.fields)
         self.count = np.zeros(ROWS, np.int64)
         self.amounts: list[float] = []
         self.times: list[int] = []
@@ -165,11 +179,13 @@ class EventLog:
         viewers, posts, authors, kinds, undo, times = turned(
             changes, np.int32, np.int32, np.int32, np.int8, np.bool_, np.int64
         )
+        post, author, kind, ms = self.fields
         self.amounts += event_log.settle(
-            self.post, self.author, self.kind, self.ms, self.count,
+            post, author, kind, ms, self.count,
             viewers, posts, authors, kinds, undo, times, events.LASTING, 1,
         ).tolist()  # fmt: skip
         self.times += times.tolist()
+        self.post, self.author, self.kind, self.ms = (one[:] for one in self.fields)
 
     def plain(self, change: Change) -> None:
         viewer, post, author, kind, undo, time_ms = change

@@ -1,23 +1,27 @@
 import numpy as np
 
 from ranker.events import LASTING, NUMBERS
-from ranker.state import NONE, event_log
+from ranker.state import event_log
 from ranker.state.event_log import WIDTH
+from ranker.state.growing import Growing
+from ranker.state.tables import Users
 
 
 class Log:
     """One viewer's log."""
 
     def __init__(self) -> None:
-        self.post, self.author = (np.full((1, WIDTH), NONE, np.int32) for _ in range(2))
-        self.kind, self.ms = np.zeros((1, WIDTH), np.uint8), np.zeros((1, WIDTH), np.int64)
+        rows = Growing(Users.growings["event"])
+        rows.resize(1)
+        self.fields = [rows.field(name) for name in ("post", "author", "kind", "ms")]
         self.count = np.zeros(1, np.int64)
 
     def settle(self, kind: str, post: int = 1, *, undo: bool = False, time_ms: int = 5) -> tuple[float, int]:
         """What the event counts, and its time."""
         times = np.array([time_ms])
+        log_post, log_author, log_kind, log_ms = self.fields
         amounts = event_log.settle(
-            self.post, self.author, self.kind, self.ms, self.count, np.zeros(1, np.int32),
+            log_post, log_author, log_kind, log_ms, self.count, np.zeros(1, np.int32),
             np.array([post], np.int32), np.array([0], np.int32), np.array([NUMBERS[kind]], np.int8),
             np.array([undo]), times, LASTING, NUMBERS["impression"],
         )  # fmt: skip

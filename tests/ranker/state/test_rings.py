@@ -1,17 +1,23 @@
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker.state import NONE, rings
-from ranker.state.columns import Array, Slots
+from ranker.state.columns import Array
+from ranker.state.growing import Field, Growing
+from ranker.state.growing import ring as declared
 
 WIDTH = 4
 VALUES = st.lists(st.integers(0, 9), max_size=20)
 
 
-def filled(values: list[int], gone: list[int]) -> tuple[Slots, Array]:
+def filled(values: list[int], gone: list[int]) -> tuple[Field, Array]:
     """A ring of one row and a blank row, after pushes and takings out."""
-    ring, count = np.full((2, WIDTH), NONE, np.int32), np.zeros(2, np.int64)
+    rows, count = Growing(replace(declared(WIDTH, of="post"), least=1)), np.zeros(2, np.int64)
+    rows.resize(2)
+    ring = rows.field()
     rings.push(ring, count, np.zeros(len(values), np.int32), np.array(values, np.int32))
     rings.discard(ring, count, np.zeros(len(gone), np.int32), np.array(gone, np.int32))
     return ring, count

@@ -1,0 +1,200 @@
+"""Rows of up to a fixed number of places that take memory as they fill.
+
+Each row has a block in pools that all rows share, one pool a field. A row that needs another place moves to a
+block twice as long, at the end of the pools, until it has its full width. What a row holds, and how long its
+block is, follow from its own history alone; where the block lies does not matter.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from ranker.state.columns import Array, Column, Slots, gathered, lengthened, raw
+
+Int64s = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class GrowingColumns:
+    """Up to `width` places a row, each with a value of every field; a block begins with `least` places."""
+
+    width: int
+    fields: Mapping[str, Column]
+    least: int = 4
+
+
+def growing(width: int, least: int = 4, **fields: Column) -> Any:
+    """Declare fields that grow together; the field `f` of `g` is the table's `g_f`."""
+    return GrowingColumns(width, fields, least)
+
+
+def ring(width: int, of: str) -> Any:
+    """Declare a ring of slots of a table: one growing field, named as it is declared."""
+    return GrowingColumns(width, {"": Column(np.int32, (), -1, of)})
+
+
+class Growing:
+    """The rows of one declaration. `start` and `room` say where the block of a row is, and how long."""
+
+    def __init__(self, spec: GrowingColumns, lengths: Mapping[str, int] | None = None) -> None:
+        """`lengths` replaces the length of fields declared with 0 values a place, by name."""
+        self.spec = spec
+        self.start = np.zeros(0, np.int64)
+        self.room = np.zeros(0, np.int32)
+        self.used = np.zeros(1, np.int64)
+        self.pools: dict[str, Array] = {
+            name: np.zeros((64, *(n or (lengths or {})[name] for n in one.shape)), one.dtype)
+            for name, one in spec.fields.items()
+        }
+
+    def field(self, name: str = "") -> "Field":
+        """A field, to read and to hand to a kernel."""
+        return Field(self, name)
+
+    def resize(self, rows: int) -> None:
+        """Make room for `rows` rows; new ones are empty."""
+        self.start, self.room = lengthened(self.start, rows), lengthened(self.room, rows)
+
+    def reserve(self, changes: int) -> None:
+        """Make sure that so many changes find room in the pools."""
+        used, wanted = int(self.used[0]), changes * self.spec.width
+        if used + wanted > len(next(iter(self.pools.values()))):
+            for name, pool in self.pools.items():  # room that nobody writes to takes no memory
+                self.pools[name] = lengthened(pool[:used], used * 3 // 2 + 4 * wanted)
+
+    def blocks(self, name: str) -> Array:
+        """A field's pool as a matrix, where every block begins with the full width: (blocks, width, ...)."""
+        pool, width = self.pools[name], self.spec.width
+        return pool[: len(pool) // width * width].reshape(-1, width, *pool.shape[1:])
+
+    def claim(self, rows: Slots) -> None:
+        """Give each of these rows its first block."""
+        self.reserve(len(rows))
+        for row in dict.fromkeys(rows[self.room[rows] == 0].tolist()):
+            first = int(self.used[0])
+            self.start[row], self.room[row] = first, self.spec.least
+            self.used[0] += self.spec.least
+            for name, pool in self.pools.items():
+                pool[first : self.used[0]] = self.spec.fields[name].fill
+
+    @property
+    def parts(self) -> list[str]:
+        """The names of what `arrays` gives."""
+        return ["room", *(name or "slots" for name in self.pools)]
+
+    def arrays(self, rows: NDArray[np.int64]) -> dict[str, Array]:
+        """Some rows: how long each block is, and the places of each field, in order."""
+        start, room = self.start[rows], self.room[rows]
+        places = (gathered(pool, start, room) for pool in self.pools.values())
+        return dict(zip(self.parts, (room, *places), strict=True))
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what `arrays` gave."""
+        self.room = arrays["room"].copy()
+        self.start = np.cumsum(self.room, dtype=np.int64) - self.room
+        self.used[0] = self.room.sum()
+        for name, part in zip(self.pools, self.parts[1:], strict=True):
+            self.pools[name] = lengthened(arrays[part], len(arrays[part]) * 5 // 4 + 64)
+
+    def renumber(self, table: str, lookup: Slots) -> None:
+        """Slots of `table` moved: `i` is now `lookup[i]`, whose last is NONE."""
+        for name, spec in self.spec.fields.items():
+            if spec.of == table:
+                values = self.pools[name][: self.used[0]]
+                values[...] = lookup[values]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes in use."""
+        places = sum(pool[: self.used[0]].nbytes for pool in self.pools.values())
+        return places + self.start.nbytes + self.room.nbytes
+
+
+class Field:
+    """One field of growing rows. Read as a matrix, its rows are filled up to the width with blanks."""
+
+    def __init__(self, rows: Growing, name: str) -> None:
+        self.rows = rows
+        self.spec = rows.spec.fields[name]
+        self._name = name
+
+    @property
+    def pool(self) -> Array:
+        """The places of all rows; kernels index it with `rows.start`."""
+        return self.rows.pools[self._name]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """That of the matrix."""
+        return (len(self.rows.start), self.rows.spec.width, *self.pool.shape[1:])
+
+    def __len__(self) -> int:
+        return len(self.rows.start)
+
+    def block(self, row: int) -> Array:
+        """The places that a row has, a view: valid until the next write."""
+        start = self.rows.start[row]
+        return self.pool[start : start + self.rows.room[row]]
+
+    def __getitem__(self, key: Any) -> Array:
+        """What the matrix gives for rows: an int, a slice or an array; and for a row and places in it."""
+        if isinstance(key, tuple):
+            place: Array = self[int(key[0])][key[1:]]
+            return place
+        rows = np.atleast_1d(np.arange(len(self), dtype=np.int32)[key])
+        values = self._filled(rows.ravel())
+        return (
+            values[0]
+            if np.ndim(key) == 0 and not isinstance(key, slice)
+            else values.reshape(*rows.shape, *values.shape[1:])
+        )
+
+    def _filled(self, rows: Slots) -> Array:
+        pool = self.pool
+        blank = np.full(pool.shape[1:], self.spec.fill, pool.dtype)
+        out = np.empty((len(rows), self.rows.spec.width, *pool.shape[1:]), pool.dtype)
+        blank_bytes = np.frombuffer(blank.tobytes(), np.uint8)
+        _fill(raw(pool), self.rows.start, self.rows.room, rows, blank_bytes, raw(out))
+        return out
+
+
+@numba.njit(cache=True, nogil=True)
+def _fill(
+    pool: NDArray[np.uint8],
+    start: Int64s,
+    room: Slots,
+    rows: Slots,
+    blank: NDArray[np.uint8],
+    out: NDArray[np.uint8],
+) -> None:
+    size = len(blank)
+    for i in range(len(rows)):
+        first, held = start[rows[i]], room[rows[i]]
+        for j in range(held):
+            for b in range(size):
+                out[i, j * size + b] = pool[first + j, b]
+        for at in range(held * size, out.shape[1]):
+            out[i, at] = blank[at % size]
+
+
+@numba.njit(cache=True, nogil=True)
+def widened(start: Int64s, room: Slots, used: Int64s, row: int, width: int, least: int) -> int:
+    """Give a row a block twice as long; where the old one is. The caller moves each field with `move`."""
+    old: int = start[row]
+    start[row] = used[0]
+    room[row] = min(max(least, 2 * room[row]), width)
+    used[0] += room[row]
+    return old
+
+
+@numba.njit(cache=True, nogil=True)
+def move(pool: Array, old: int, kept: int, new: int, room: int, blank: float) -> None:
+    """Move the first `kept` places of a block to one of `room` places, and blank the others."""
+    for j in range(kept):
+        pool[new + j] = pool[old + j]
+    for j in range(kept, room):
+        pool[new + j] = blank
