@@ -5,8 +5,8 @@
 Calls arrive at a fixed mean rate, as those of independent people do (Poisson), whether or not earlier ones
 are answered; latency counts from the moment a call was due. Each timeline brings some events and posts with
 it. The rate doubles until 99 in 100 timelines no longer come within the target, then the range is halved
-until it is within a twentieth; a rate that fails is tried once more. The figures are those of a longer stretch
-at 70 % of that rate. A last stretch sends many events, in batches, beside a few timelines.
+until it is within a twentieth; a rate that fails is tried once more. The figures are those of a longer
+stretch at 70 % of that rate. A last stretch sends many events, in batches, beside a few timelines.
 
 The server is our own, on a simulated network with a bundle of 12 heads of 100 trees, or that of `--address`.
 One timeline in twenty is looked into: it must hold posts.

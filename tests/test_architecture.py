@@ -108,7 +108,7 @@ for point in entry_points(group="feedrank.commands"):
 
 @pytest.mark.parametrize("program", [SERVE, WITH_COMMANDS], ids=["serve", "serve and all commands"])
 def test_the_process_of_serve_loads_no_training_library(program: str) -> None:
-    heavy = HEAVY - {"training"}
+    heavy = HEAVY - {"training", "benchmarks"}  # their commands' names
     assert {name for name in loaded(program) if within(name, heavy)} == set()
 
 
@@ -118,4 +118,4 @@ def test_the_client_loads_nothing_but_grpc_and_protobuf() -> None:
 
 
 def test_there_are_commands_of_other_packages() -> None:
-    assert {point.name for point in entry_points(group="feedrank.commands")} == {"training"}
+    assert {point.name for point in entry_points(group="feedrank.commands")} == {"training", "benchmarks"}
