@@ -1,68 +1,374 @@
-"""Compressed vectors of one sealed slice: the only file that knows FAISS.
+"""Compressed vectors of one sealed slice, in lists, and the scan that finds the promising ones.
 
-An inverted file of 4-bit product quantisation codes, four numbers of a vector a code, searched by "fast scan"
-(André et al., "Accelerated Nearest Neighbor Search with Quick ADC", 2017; Douze et al., "The Faiss library",
-2024). The scores are estimates: the caller ranks the best ones again with exact cosines.
+A list is some blocks of eight codes, laid so that one vector register holds the same word of all eight. The
+weights of a query are cut into planes of bits; the estimate of a code is a sum of population counts, plane by
+plane (the bitwise form of RaBitQ, Gao and Long, SIGMOD 2024), written as vector operations so that LLVM finds
+the processor's own. Each query keeps its best estimates in a pool that is cut back when it is full, and only
+what beats the last cut is asked whether it may answer.
 """
 
-import math
+from dataclasses import dataclass
 from typing import Any
 
-import faiss
 import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-# FAISS ships types that leave out what its Python wrappers add.
-_faiss: Any = faiss
+from ranker.codebook import PLANES, Asked, Codebook, Encoded
 
-# So many vectors share a coarse centroid.
-_VECTORS_A_LIST = 256
+BLOCK = 8
+"""Codes that are read together."""
+_ROOM = 4  # a pool holds so many times what it keeps
+_BINS = 256
+
+Rows = NDArray[np.int32]
+
+_WORDS = ir.VectorType(ir.IntType(64), BLOCK)
+_FLOATS = ir.VectorType(ir.FloatType(), BLOCK)
+_EVERY = np.ones(0, np.bool_)
 
 
-class Codes:
-    """Codes of n vectors, known by their row, 0 to n - 1. Unchanging, so that any thread may search.
+@dataclass(eq=False)
+class Pool:
+    """The best estimates of some queries, q, so far.
 
-    `vectors` (n, D) float32 unit rows, D a multiple of 4, are learned from and encoded. The same vectors and
-    `seed` give the same codes.
+    slots: (q, room) int32, scores: (q, room) float32, filled: (q,) int64, least: (q,) float32, what an
+    estimate must beat.
     """
 
-    def __init__(self, vectors: NDArray[np.float32], seed: int) -> None:
-        rows, dimension = vectors.shape
-        lists = max(1, rows // _VECTORS_A_LIST)
-        _use_one_thread()
-        self._index = _faiss.index_factory(
-            dimension, f"IVF{lists},PQ{dimension // 4}x4fs", _faiss.METRIC_INNER_PRODUCT
+    keep: int
+    slots: NDArray[np.int32]
+    scores: NDArray[np.float32]
+    filled: NDArray[np.int64]
+    least: NDArray[np.float32]
+
+    @classmethod
+    def of(cls, queries: int, keep: int) -> "Pool":
+        """An empty one that keeps so many."""
+        room = _ROOM * keep
+        return cls(
+            keep,
+            np.empty((queries, room), np.int32),
+            np.empty((queries, room), np.float32),
+            np.zeros(queries, np.int64),
+            np.full(queries, -np.inf, np.float32),
         )
-        self._index.cp.seed = self._index.pq.cp.seed = seed
-        self._index.train(vectors)
-        self._index.add(vectors)
 
-    def nearest(
-        self, queries: NDArray[np.float32], count: int, share: float, selected: NDArray[np.bool_] | None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-        """Rows with the greatest estimated cosines, best first.
+    def best(self) -> list[NDArray[np.int32]]:
+        """For each query the slots that were kept, in no order: `keep`, some more, or all that there were."""
+        _cut_all(self.slots, self.scores, self.filled, self.least, self.keep)
+        return [slots[:filled] for slots, filled in zip(self.slots, self.filled, strict=True)]
 
-        `queries` (q, D) float32 unit rows. `share` of the lists is visited, 0 to 1. `selected` (n,) bool says
-        which rows may answer; None means all. Returns rows (q, count) int64, -1 where fewer were found, and
-        their estimates (q, count) float32.
+
+@dataclass(frozen=True, eq=False)
+class Codes:
+    """Codes in lists; `packed` makes them. Unchanging, so that any thread may search.
+
+    words: (blocks, words, BLOCK) uint64. scales: (blocks BLOCK,) float32. starts: (lists + 1,) int64, the
+    first block of each list.
+    """
+
+    codebook: Codebook
+    words: NDArray[np.uint64]
+    scales: NDArray[np.float32]
+    starts: NDArray[np.int64]
+
+    @classmethod
+    def packed(cls, codebook: Codebook, encoded: Encoded) -> "tuple[Codes, Rows]":
+        """Codes, and the row (n,) int32 where each went; the other rows, up to `len`, are filling."""
+        counts = np.bincount(encoded.lists, minlength=len(codebook.centroids))
+        starts = np.append(0, np.cumsum(-(-counts // BLOCK))).astype(np.int64)
+        words = np.zeros((starts[-1], encoded.words.shape[1], BLOCK), np.uint64)
+        scales, rows = np.zeros(starts[-1] * BLOCK, np.float32), np.empty(len(encoded.lists), np.int32)
+        _pack(*encoded, starts * BLOCK, words, scales, rows)
+        return cls(codebook, words, scales, starts), rows
+
+    def __len__(self) -> int:
+        """Rows, with filling."""
+        return len(self.scales)
+
+    def encoded(self, rows: Rows) -> Encoded:
+        """The codes of some rows (n,) int32."""
+        lists = np.searchsorted(self.starts, rows // BLOCK, side="right") - 1
+        words = np.empty((len(rows), self.words.shape[1]), np.uint64)
+        _unpack(self.words, rows, words)
+        return Encoded(lists.astype(np.int32), words, self.scales[rows])
+
+    def scan(
+        self,
+        asked: Asked,
+        slots: NDArray[np.int32],
+        when_ms: NDArray[np.int64],
+        after_ms: int,
+        allowed: NDArray[np.bool_] | None,
+        pool: Pool,
+    ) -> None:
+        """Put the best of the visited lists into the pool.
+
+        `slots`, `when_ms` (len,): the post of each row and when it was made; a row that is older than
+        `after_ms` does not answer, nor one whose slot is not `allowed`.
         """
-        _use_one_thread()
-        visits = min(self._index.nlist, math.ceil(self._index.nlist * share))
-        choice = (
-            None if selected is None else _faiss.IDSelectorBitmap(np.packbits(selected, bitorder="little"))
+        _scan(
+            self.words,
+            self.scales,
+            self.starts,
+            *asked[:-1],
+            slots,
+            when_ms,
+            after_ms,
+            allowed is not None,
+            _EVERY if allowed is None else np.ascontiguousarray(allowed),
+            pool.slots,
+            pool.scores,
+            pool.filled,
+            pool.least,
+            pool.keep,
         )
-        scores, rows = self._index.search(
-            queries, count, params=_faiss.SearchParametersIVF(nprobe=visits, sel=choice)
-        )
-        return rows, scores
 
     @property
     def nbytes(self) -> int:
-        """Bytes of the codes, their row numbers and the centroids."""
-        centroids = self._index.d * (self._index.nlist + self._index.pq.ksub)
-        return int(self._index.ntotal * (self._index.code_size + 8) + 4 * centroids)
+        """Bytes of the codes with their filling, and of the places of the lists."""
+        return self.words.nbytes + self.scales.nbytes + self.starts.nbytes
 
 
-def _use_one_thread() -> None:
-    # OpenMP keeps this number for each calling thread, so setting it at import would not reach the others.
-    _faiss.omp_set_num_threads(1)
+def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any, item: Any) -> Any:
+    """The pointer to an item of a contiguous array, counted in `item`s."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.gep(builder.bitcast(data, item.as_pointer()), [index], source_etype=item)
+
+
+def _spread(builder: Any, value: Any, kind: Any) -> Any:
+    """A vector of one value."""
+    undefined = ir.Constant(kind, ir.Undefined)
+    first = builder.insert_element(undefined, value, ir.IntType(32)(0))
+    return builder.shuffle_vector(
+        first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), [0] * BLOCK)
+    )
+
+
+def _declare_estimate(
+    _: Any,
+    words: Any,
+    block: Any,  # noqa: ARG001
+    planes: Any,
+    query: Any,  # noqa: ARG001
+    scales: Any,
+    fit: Any,
+    out: Any,
+) -> Any:
+    """Estimates of a block's codes into `out` (BLOCK,); returns a bit for each that is above the least.
+
+    `fit`: (4,) float32: the query's offset and step, the list's nearness, and the least.
+    """
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        kinds = signature.args
+        length = builder.extract_value(context.make_array(kinds[0])(context, builder, values[0]).shape, 1)
+        single = ir.IntType(64)
+        count = context.get_constant(types.intp, 1 + PLANES)
+        zero = ir.Constant(_WORDS, [0] * BLOCK)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(PLANES)]  # type: ignore[no-untyped-call]
+        population = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module, ir.FunctionType(_WORDS, [_WORDS]), f"llvm.ctpop.v{BLOCK}i64"
+        )
+        first = builder.mul(values[1], length)
+        start = builder.mul(values[3], length)
+        with cgutils.for_range(builder, length) as loop:
+            place = _address(context, builder, kinds[0], values[0], builder.add(first, loop.index), _WORDS)
+            code = builder.load(place, align=8, typ=_WORDS)
+            at = builder.mul(builder.add(start, loop.index), count)
+            weights = [
+                _spread(
+                    builder,
+                    builder.load(
+                        _address(
+                            context,
+                            builder,
+                            kinds[2],
+                            values[2],
+                            builder.add(at, at.type(plane)),
+                            single,
+                        ),
+                        typ=single,
+                    ),
+                    _WORDS,
+                )
+                for plane in range(1 + PLANES)
+            ]
+            counted = builder.xor(code, weights[0])
+            for total, weight in zip(sums, weights[1:], strict=True):
+                bits = builder.call(population, [builder.and_(counted, weight)])
+                builder.store(builder.add(builder.load(total), bits), total)
+        whole = builder.load(sums[-1])
+        for total in reversed(sums[:-1]):
+            whole = builder.add(builder.add(whole, whole), builder.load(total))
+        whole = builder.sitofp(builder.trunc(whole, ir.VectorType(ir.IntType(32), BLOCK)), _FLOATS)
+        offset, step, near, least = (
+            _spread(
+                builder,
+                builder.load(
+                    _address(context, builder, kinds[5], values[5], values[1].type(part), ir.FloatType()),
+                    typ=ir.FloatType(),
+                ),
+                _FLOATS,
+            )
+            for part in range(4)
+        )
+        scale = builder.load(
+            _address(context, builder, kinds[4], values[4], values[1], _FLOATS), align=4, typ=_FLOATS
+        )
+        estimate = builder.fadd(near, builder.fmul(scale, builder.fadd(offset, builder.fmul(step, whole))))
+        target = _address(context, builder, kinds[6], values[6], values[1].type(0), _FLOATS)
+        builder.store(estimate, target, align=4)
+        above = builder.bitcast(builder.fcmp_ordered(">", estimate, least), ir.IntType(BLOCK))
+        return builder.zext(above, single)
+
+    return types.int64(words, types.intp, planes, types.intp, scales, fit, out), generate
+
+
+_estimate: Any = intrinsic(_declare_estimate)
+
+
+def _readable(item: Any, dimensions: int) -> Any:
+    return types.Array(item, dimensions, "C", readonly=True)
+
+
+_POOL = (types.int32[:, ::1], types.float32[:, ::1], types.int64[::1], types.float32[::1], types.intp)
+
+
+@njit(types.void(*_POOL, types.intp), nogil=True, cache=True)
+def _cut(slots: Any, scores: Any, filled: Any, least: Any, keep: Any, query: Any) -> None:
+    """Keep the best, and what is in one bin with the last of them: what the next must beat."""
+    count = filled[query]
+    if count <= keep:
+        return
+    mine = scores[query, :count]
+    low, high = mine.min(), mine.max()
+    width = max((high - low) / _BINS, 1e-9)
+    bins = np.zeros(_BINS + 1, np.int64)
+    for i in range(count):
+        bins[int((mine[i] - low) / width)] += 1
+    edge, above = _BINS, bins[_BINS]
+    while above < keep:
+        edge -= 1
+        above += bins[edge]
+    # Many equal estimates: any of them will do.
+    most = min(above, 2 * keep)
+    kept = 0
+    for i in range(count):
+        if kept < most and int((mine[i] - low) / width) >= edge:
+            slots[query, kept], scores[query, kept] = slots[query, i], mine[i]
+            kept += 1
+    filled[query] = kept
+    least[query] = low + edge * width
+
+
+@njit(types.void(*_POOL), nogil=True, cache=True)
+def _cut_all(slots: Any, scores: Any, filled: Any, least: Any, keep: Any) -> None:
+    for query in range(len(filled)):
+        _cut(slots, scores, filled, least, keep, query)
+
+
+@njit(
+    types.void(
+        _readable(types.uint64, 3),
+        _readable(types.float32, 1),
+        _readable(types.int64, 1),
+        _readable(types.int32, 2),
+        _readable(types.float32, 2),
+        _readable(types.uint64, 3),
+        _readable(types.float32, 1),
+        _readable(types.float32, 1),
+        _readable(types.int32, 1),
+        _readable(types.int64, 1),
+        types.int64,
+        types.boolean,
+        _readable(types.bool_, 1),
+        *_POOL,
+    ),
+    nogil=True,
+    cache=True,
+)
+def _scan(
+    words: Any,
+    scales: Any,
+    starts: Any,
+    lists: Any,
+    near: Any,
+    planes: Any,
+    offsets: Any,
+    steps: Any,
+    slots: Any,
+    when_ms: Any,
+    after_ms: Any,
+    some: Any,
+    allowed: Any,
+    found: Any,
+    scores: Any,
+    filled: Any,
+    least: Any,
+    keep: Any,
+) -> None:
+    fit = np.empty(4, np.float32)
+    estimates = np.empty(BLOCK, np.float32)
+    room = found.shape[1]
+    for query in range(lists.shape[0]):
+        fit[0], fit[1], fit[3] = offsets[query], steps[query], least[query]
+        for visit in range(lists.shape[1]):
+            part = lists[query, visit]
+            fit[2] = near[query, visit]
+            for block in range(starts[part], starts[part + 1]):
+                above = _estimate(words, block, planes, query, scales, fit, estimates)
+                if above == 0:
+                    continue
+                for lane in range(BLOCK):
+                    if not (above >> lane) & 1:
+                        continue
+                    row = block * BLOCK + lane
+                    if when_ms[row] < after_ms or (some and not allowed[slots[row]]):
+                        continue
+                    if filled[query] == room:
+                        _cut(found, scores, filled, least, keep, query)
+                        fit[3] = least[query]
+                    at = filled[query]
+                    found[query, at], scores[query, at] = slots[row], estimates[lane]
+                    filled[query] += 1
+
+
+@njit(
+    types.void(
+        _readable(types.int32, 1),
+        _readable(types.uint64, 2),
+        _readable(types.float32, 1),
+        types.int64[::1],
+        types.uint64[:, :, ::1],
+        types.float32[::1],
+        types.int32[::1],
+    ),
+    nogil=True,
+    cache=True,
+)
+def _pack(lists: Any, words: Any, scales: Any, next_row: Any, blocks: Any, placed: Any, rows: Any) -> None:
+    """Lists one after another, each in the order given."""
+    for i in range(len(lists)):
+        row = next_row[lists[i]]
+        next_row[lists[i]] += 1
+        block, lane = divmod(row, BLOCK)
+        for word in range(words.shape[1]):
+            blocks[block, word, lane] = words[i, word]
+        placed[row], rows[i] = scales[i], row
+
+
+@njit(
+    types.void(_readable(types.uint64, 3), _readable(types.int32, 1), types.uint64[:, ::1]),
+    nogil=True,
+    cache=True,
+)
+def _unpack(blocks: Any, rows: Any, words: Any) -> None:
+    for i in range(len(rows)):
+        block, lane = divmod(rows[i], BLOCK)
+        for word in range(words.shape[1]):
+            words[i, word] = blocks[block, word, lane]

@@ -14,28 +14,29 @@ Slots = NDArray[np.int32]
 Times = NDArray[np.int64]
 Cosines = NDArray[np.float32]
 
+GONE = np.iinfo(np.int64).min
+"""The time of a row that can't be found: a deleted post, or filling."""
+
 
 class SliceSettings(BaseModel):
     """How posts are cut into slices, and how hard compressed slices are searched."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    slice_posts: int = Field(default=32_768, ge=1)
-    """Posts after which a slice is sealed."""
-    slice_span_s: int = Field(default=86_400, ge=1)
-    """A slice that spans more is sealed, once it has more than `exact_posts`."""
+    slice_posts: int = Field(default=4_096, ge=1)
+    """Posts after which a slice is sealed. Until it is compressed, it is scanned exactly."""
+    merged_posts: int = Field(default=262_144, ge=1)
+    """Compressed neighbours become one slice of at most so many posts."""
     exact_posts: int = Field(default=8_192, ge=1_024)
-    """A slice, or what filters leave of it, is scanned exactly while it has no more posts."""
-    visited_share: float = Field(default=0.25, gt=0, le=1)
-    """The share of a compressed slice's lists that a search visits; a filter raises it."""
-    proposed_per_result: int = Field(default=3, ge=1)
-    """Posts that each compressed slice proposes, at least, for each result asked for."""
-    reranked_per_result: int = Field(default=16, ge=1)
-    """Proposals of all slices together that get an exact cosine, for each result asked for."""
-    reranked_least: int = Field(default=1_024, ge=1)
-    """Proposals that get an exact cosine, at least."""
+    """An index, or what a filter leaves of it, is scanned exactly while it has no more posts."""
+    effort: float = Field(default=1.25, gt=0)
+    """A search visits so many times the root of the number of lists; a filter, or many results, raise it."""
+    reranked_per_result: float = Field(default=3.0, ge=1)
+    """Estimated posts that get an exact cosine, for each result asked for."""
+    reranked_least: int = Field(default=480, ge=1)
+    """Estimated posts that get an exact cosine, at least."""
     seed: int = 1
-    """Of the training of compressed slices."""
+    """Of what compressed slices are learned from."""
 
 
 class SliceReport(NamedTuple):
@@ -51,62 +52,69 @@ class SliceReport(NamedTuple):
 
 @dataclass(eq=False)
 class Slice:
-    """Rows of one span of time. The arrays are as long as the slice may become; `rows` of them are used."""
+    """Posts of one span of time. The arrays are as long as the slice may become; `rows` of them are used.
+
+    The rows of a compressed slice are those of its codes.
+    """
 
     number: int
     slots: Slots
     times: Times
-    alive: Mask
     rows: int
     codes: Codes | None = None
+    taken: int = field(init=False)
     posts: int = field(init=False)
     oldest_ms: int = field(init=False)
     newest_ms: int = field(init=False)
 
     def __post_init__(self) -> None:
         self.measure()
+        self.taken = self.posts
 
     def measure(self) -> None:
         """Take the number of posts and the span of time from the rows."""
         times = self.times[: self.rows]
-        self.posts = int(np.count_nonzero(self.alive[: self.rows]))
-        self.oldest_ms, self.newest_ms = (int(times.min()), int(times.max())) if self.rows else (0, 0)
+        times = times[times != GONE]
+        self.posts = len(times)
+        self.oldest_ms, self.newest_ms = (int(times.min()), int(times.max())) if len(times) else (0, 0)
 
     def append(self, slots: Slots, times: Times) -> Slots:
         """Write rows at the end; returns their numbers."""
         rows = np.arange(self.rows, self.rows + len(slots), dtype=np.int32)
-        self.slots[rows], self.times[rows], self.alive[rows] = slots, times, True
-        self.rows += len(slots)
-        self.measure()
+        self.slots[rows], self.times[rows] = slots, times
+        oldest, newest = int(times.min()), int(times.max())
+        self.oldest_ms = min(self.oldest_ms, oldest) if self.posts else oldest
+        self.newest_ms = max(self.newest_ms, newest) if self.posts else newest
+        self.rows, self.posts, self.taken = (n + len(slots) for n in (self.rows, self.posts, self.taken))
         return rows
 
-    def selected(self, allowed: Mask | None, after_ms: int | None) -> Mask:
-        """The rows (rows,) bool that may answer."""
-        mask = self.alive[: self.rows]
-        if after_ms is not None and after_ms > self.oldest_ms:
-            mask = mask & (self.times[: self.rows] >= after_ms)
-        return mask if allowed is None else mask & allowed[self.slots[: self.rows]]
+    def take_out(self, rows: Slots) -> None:
+        """Rows, each of a post that can be found, that can't be found any more."""
+        self.times[rows] = GONE
+        self.posts -= len(rows)
+
+    def renumber(self, mapping: Slots) -> None:
+        """Follow new slots; a post that has none is taken out."""
+        slots = mapping[self.slots[: self.rows]]
+        self.times[: self.rows][slots < 0] = GONE
+        self.slots[: self.rows] = np.maximum(slots, 0)
+        self.measure()
 
     def living(self) -> Slots:
-        """The slots of the posts that can be found."""
-        return self.slots[: self.rows][self.alive[: self.rows]]
+        """The rows of the posts that can be found."""
+        return np.flatnonzero(self.times[: self.rows] != GONE).astype(np.int32)
 
-    def estimate(
-        self, queries: Cosines, count: int, share: float, selected: Mask
-    ) -> tuple[Slots, Cosines] | None:
-        """The slots (q, <= count) that the codes propose, -1 where there are fewer, and their estimates.
+    def selected(self, allowed: Mask | None, after_ms: int) -> Slots:
+        """The slots that may answer."""
+        slots = self.slots[: self.rows][self.times[: self.rows] >= after_ms]
+        return slots if allowed is None else slots[allowed[slots]]
 
-        `share` of the lists is visited, more where `selected` leaves few rows. None without codes.
-        """
-        if self.codes is None:
-            return None
-        posts = int(np.count_nonzero(selected))
-        mask = None if posts == self.rows else selected
-        rows, scores = self.codes.nearest(queries, min(posts, count), share * self.rows / posts, mask)
-        return np.where(rows < 0, -1, self.slots[rows]), scores
+    @property
+    def form(self) -> Literal["exact", "compressed"]:
+        """How it is searched."""
+        return "compressed" if self.codes else "exact"
 
     @property
     def nbytes(self) -> int:
         """Bytes of the rows and codes."""
-        rows = self.slots.nbytes + self.times.nbytes + self.alive.nbytes
-        return rows + (self.codes.nbytes if self.codes else 0)
+        return self.slots.nbytes + self.times.nbytes + (self.codes.nbytes if self.codes else 0)

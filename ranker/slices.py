@@ -1,14 +1,18 @@
 """Time slices of posts, searched by vector.
 
-Posts enter the newest slice, which is open and append only. It is sealed when it is full or spans long
-enough, and the next one opens. A sealed slice is scanned exactly until `compact_next` compresses it.
-Deletes are a bit in a mask; slices leave whole when they age out. No slice holds vectors: exact cosines are
-read from the state's column, so a slice costs 13 bytes a post while it is exact and about 80 when compressed.
+Posts enter the newest slice, which is open and append only. It is sealed when it is full, and the next one
+opens. Once the index is no longer small, `compact_next` compresses sealed slices with one codebook, and
+merges neighbours until each slice is at least twice as large as the next: a search meets few, and a merge
+copies codes. The codebook is learned again when the posts have become four times as many, or when as many
+were encoded as there are; slices of the old one are then encoded again, one by one. Deletes are a mark on a
+row; slices leave whole when they age out. No slice holds vectors: exact cosines are read from the state's
+column, so a slice costs 12 bytes a post while it is exact and about 80 when compressed.
 
 One writer calls what changes the index, and no search runs meanwhile: the caller holds a lock for that,
 shared by searches and by the short locked moments of compaction, exclusive for the writer.
 """
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
@@ -17,15 +21,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.codes import Codes
+from ranker.codebook import Asked, Codebook, Encoded, sample_for
+from ranker.codes import Codes, Pool
 from ranker.dots import cosines
-from ranker.errors import SettingsError
-from ranker.slice import Cosines, Mask, Slice, SliceReport, SliceSettings, Slots, Times
+from ranker.slice import GONE, Cosines, Mask, Slice, SliceReport, SliceSettings, Slots, Times
 
 Reading = Callable[[], AbstractContextManager[object]]
 
 # Rows that compaction copies while it holds the lock: about 2 ms of work.
 _ROWS_A_COPY = 2048
+# The results for which a search visits twice as many lists as for one.
+_WIDE = 500
 
 
 class Found(NamedTuple):
@@ -42,7 +48,7 @@ class Slices:
     """The vector index over a column that the state owns.
 
     `vectors()` gives the column (capacity, D) float16 indexed by post slot, unit rows, zero where there is no
-    vector; it is asked for at each use, so the state may replace the array. D must be a multiple of 4.
+    vector; it is asked for at each use, so the state may replace the array.
 
     >>> column = np.eye(8, dtype=np.float16)
     >>> slices = Slices(8, SliceSettings(), lambda: column)
@@ -55,12 +61,13 @@ class Slices:
     def __init__(
         self, dimension: int, settings: SliceSettings, vectors: Callable[[], NDArray[np.float16]]
     ) -> None:
-        if dimension % 4:
-            raise SettingsError(f"the vector dimension is {dimension}; choose a multiple of 4")
         self._dimension = dimension
         self._settings = settings
         self._vectors = vectors
         self._numbers = 0
+        self._codebook: Codebook | None = None
+        # Posts that were encoded since the codebook was learned.
+        self._encoded = 0
         # Which slice and row holds each slot, -1 for none. Searches do not read them.
         self._home: Slots = np.empty(0, np.int32)
         self._row: Slots = np.empty(0, np.int32)
@@ -82,18 +89,17 @@ class Slices:
             self._row[slots[:room]] = newest.append(slots[:room], times_ms[:room])
             self._home[slots[:room]] = newest.number
             slots, times_ms = slots[room:], times_ms[room:]
-            if self._due(newest):
+            if newest.rows == self._settings.slice_posts:
                 self.seal()
 
     def remove(self, slots: Slots) -> None:
         """Take posts out, `slots` (n,) int32; those that are not there are passed over."""
-        slots = slots[slots < len(self._home)]
+        slots = np.unique(slots[slots < len(self._home)])
         homes = self._home[slots]
-        for part in self._slices:
+        for part in self._slices if (homes >= 0).any() else ():
             of_part = slots[homes == part.number]
             if len(of_part):
-                part.alive[self._row[of_part]] = False
-                part.measure()
+                part.take_out(self._row[of_part])
         self._home[slots] = -1
 
     def drop_before(self, time_ms: int) -> None:
@@ -105,16 +111,14 @@ class Slices:
         """Follow the state's new slots: `mapping` (old slots,) int32 gives the new one, -1: gone."""
         self._home[:] = -1
         for part in self._slices:
-            slots = mapping[part.slots[: part.rows]]
-            part.alive[: part.rows] &= slots >= 0
-            part.slots[: part.rows] = np.maximum(slots, 0)
-            part.measure()
+            part.renumber(mapping)
             self._settle(part)
 
     def rebuild(self, slots: Slots, times_ms: Times) -> None:
         """Forget all and add these posts in the order of time, as after a restart."""
         self._home[:] = -1
         self._slices = (self._empty(),)
+        self._codebook, self._encoded = None, 0
         order = np.argsort(times_ms, kind="stable")
         self.add(slots[order], times_ms[order])
 
@@ -135,7 +139,7 @@ class Slices:
         the stored vectors; among compressed slices a few near posts may be missing, in open ones none.
         """
         vectors = self._vectors()
-        scanned, estimated = self._candidates(queries, k, allowed, after_ms)
+        scanned, estimated = self._candidates(queries, k, allowed, GONE + 1 if after_ms is None else after_ms)
         exact = cosines(vectors, scanned, queries).T
         found = Found(
             np.full((len(queries), k), -1, np.int32), np.full((len(queries), k), np.nan, np.float32)
@@ -153,16 +157,18 @@ class Slices:
     @property
     def nbytes(self) -> int:
         """Bytes of all slices and of the places of slots; the vectors are the state's."""
-        return sum(part.nbytes for part in self._slices) + self._home.nbytes + self._row.nbytes
+        slices, codebook = self._slices, self._codebook
+        held = sum(part.nbytes for part in slices) + (codebook.nbytes if codebook else 0)
+        return held + self._home.nbytes + self._row.nbytes
 
     def describe(self) -> list[SliceReport]:
         """One row a slice, oldest first."""
         slices = self._slices
         return [
             SliceReport(
-                "compressed" if part.codes else "open" if part is slices[-1] else "exact",
+                "open" if part is slices[-1] else part.form,
                 part.posts,
-                part.rows,
+                part.taken,
                 part.oldest_ms,
                 part.newest_ms,
                 part.nbytes,
@@ -180,18 +186,24 @@ class Slices:
         """Compact the oldest sealed slice that needs it; False when none does.
 
         `reading()` takes the lock that searches share. It is held while rows are copied and for the swap,
-        which is one assignment, and not while codes are learned (about 1 s for 32,768 x 384).
+        which is one assignment, and not while vectors are learned from and encoded (about 10 s for a
+        codebook of 1,000,000 posts, and 10 microseconds a post).
         """
         with reading():
             group = self._due_group()
-            rows = [np.flatnonzero(part.alive[: part.rows]) for part in group]
+            rows = [part.living() for part in group]
+            large = len(self) > self._settings.exact_posts
         if not group:
             return False
-        codes = None
-        if sum(map(len, rows)) > self._settings.exact_posts:
-            codes = Codes(self._copies(group, rows, reading), self._settings.seed)
+        codes, places = None, np.arange(sum(map(len, rows)), dtype=np.int32)
+        if large and len(places):
+            codebook = self._codebook_for(reading)
+            encoded = [
+                self._encode(codebook, part, some, reading) for part, some in zip(group, rows, strict=True)
+            ]
+            codes, places = Codes.packed(codebook, _joined(encoded))
         with reading():
-            self._replace(group, rows, codes)
+            self._replace(group, rows, codes, places)
         return True
 
     def compact(self) -> None:
@@ -200,42 +212,64 @@ class Slices:
             pass
 
     def _due_group(self) -> tuple[Slice, ...]:
-        """Two small neighbours to merge, or one slice to compress or to clear of deleted rows."""
-        small = self._settings.exact_posts
+        """A slice to compress or to clear of taken-out rows, or two neighbours to merge."""
+        large = len(self) > self._settings.exact_posts
         sealed = self._slices[:-1]
-        for part, follower in pairwise((*sealed, None)):
-            if part and follower and max(part.posts, follower.posts) <= small:
-                return part, follower
-            if part and (2 * part.posts < part.rows or (not part.codes and part.posts > small)):
+        for part in sealed:
+            stale = large and (part.codes is None or part.codes.codebook is not self._codebook)
+            if stale or 2 * part.posts < part.taken:
                 return (part,)
+        most = self._settings.merged_posts if large else self._settings.exact_posts
+        for part, follower in pairwise(sealed):
+            if part.posts <= 2 * follower.posts and part.posts + follower.posts <= most:
+                return part, follower
         return ()
 
-    def _copies(
-        self, group: tuple[Slice, ...], rows: list[NDArray[np.intp]], reading: Reading
-    ) -> NDArray[np.float32]:
-        copies = np.empty((sum(map(len, rows)), self._dimension), np.float32)
-        filled = 0
-        for part, numbers in zip(group, rows, strict=True):
-            for start in range(0, len(numbers), _ROWS_A_COPY):
-                some = numbers[start : start + _ROWS_A_COPY]
-                # Slots are read under the lock of their vectors: both may have moved since the last copy.
-                with reading():
-                    copies[filled : filled + len(some)] = self._vectors()[part.slots[some]]
-                filled += len(some)
-        return copies
+    def _codebook_for(self, reading: Reading) -> Codebook:
+        """The codebook, learned again where the posts have outgrown it."""
+        with reading():
+            posts, known = len(self), self._codebook
+            if known and self._encoded < min(3 * known.posts, posts):
+                return known
+            slots = np.flatnonzero(self._home >= 0).astype(np.int32)
+        rng = np.random.default_rng(self._settings.seed)
+        some = np.sort(rng.choice(slots, min(sample_for(posts), len(slots)), replace=False))
+        sample = [np.zeros((0, self._dimension), np.float32)]
+        for start in range(0, len(some), _ROWS_A_COPY):
+            with reading():
+                sample.append(self._vectors()[some[start : start + _ROWS_A_COPY]].astype(np.float32))
+        vectors = np.concatenate(sample)
+        # Posts may have left since they were chosen.
+        vectors = vectors[vectors.any(axis=1)]
+        self._codebook, self._encoded = Codebook.learned(vectors, posts, self._settings.seed), 0
+        return self._codebook
 
-    def _replace(self, group: tuple[Slice, ...], rows: list[NDArray[np.intp]], codes: Codes | None) -> None:
+    def _encode(self, codebook: Codebook, part: Slice, rows: Slots, reading: Reading) -> Encoded:
+        """The codes of some rows: copied where they are of this codebook, else made."""
+        if part.codes and part.codes.codebook is codebook:
+            return part.codes.encoded(rows)
+        if not part.codes:
+            self._encoded += len(rows)
+        pieces = []
+        for start in range(0, len(rows), _ROWS_A_COPY):
+            some = rows[start : start + _ROWS_A_COPY]
+            # Slots are read under the lock of their vectors: both may have moved since the last copy.
+            with reading():
+                vectors = self._vectors()[part.slots[some]]
+            pieces.append(codebook.encode(vectors.astype(np.float32)))
+        return _joined(pieces)
+
+    def _replace(
+        self, group: tuple[Slice, ...], rows: list[Slots], codes: Codes | None, places: Slots
+    ) -> None:
         """Swap slices for one with the chosen rows of all, unless they were dropped meanwhile."""
         if not set(group) <= set(self._slices):
             return
-        fresh = Slice(
-            self._next_number(),
-            np.concatenate([part.slots[chosen] for part, chosen in zip(group, rows, strict=True)]),
-            np.concatenate([part.times[chosen] for part, chosen in zip(group, rows, strict=True)]),
-            np.concatenate([part.alive[chosen] for part, chosen in zip(group, rows, strict=True)]),
-            sum(map(len, rows)),
-            codes,
-        )
+        length = len(codes) if codes else len(places)
+        slots, times = np.zeros(length, np.int32), np.full(length, GONE)
+        slots[places] = np.concatenate([part.slots[some] for part, some in zip(group, rows, strict=True)])
+        times[places] = np.concatenate([part.times[some] for part, some in zip(group, rows, strict=True)])
+        fresh = Slice(self._next_number(), slots, times, length, codes)
         self._settle(fresh)
         place = self._slices.index(group[0])
         middle = (fresh,) if fresh.posts else ()
@@ -247,18 +281,7 @@ class Slices:
 
     def _empty(self) -> Slice:
         length = self._settings.slice_posts
-        return Slice(
-            self._next_number(),
-            np.zeros(length, np.int32),
-            np.zeros(length, np.int64),
-            np.zeros(length, np.bool_),
-            rows=0,
-        )
-
-    def _due(self, newest: Slice) -> bool:
-        span_ms = newest.newest_ms - newest.oldest_ms
-        long = span_ms > 1000 * self._settings.slice_span_s and newest.posts > self._settings.exact_posts
-        return long or newest.rows == self._settings.slice_posts
+        return Slice(self._next_number(), np.zeros(length, np.int32), np.full(length, GONE), rows=0)
 
     def _reserve(self, slots: Slots) -> None:
         length = int(slots.max(initial=-1)) + 1
@@ -269,43 +292,58 @@ class Slices:
 
     def _settle(self, part: Slice) -> None:
         """Note the places of a slice's living posts."""
-        living = part.living()
-        self._reserve(living)
-        self._home[living] = part.number
-        self._row[living] = np.flatnonzero(part.alive[: part.rows])
+        rows = part.living()
+        slots = part.slots[rows]
+        self._reserve(slots)
+        self._home[slots], self._row[slots] = part.number, rows
 
     # Candidates of a search.
 
     def _candidates(
-        self, queries: Cosines, k: int, allowed: Mask | None, after_ms: int | None
+        self, queries: Cosines, k: int, allowed: Mask | None, after_ms: int
     ) -> tuple[Slots, list[Slots]]:
         """Slots to scan for all queries, and for each query the slots that compressed slices propose."""
-        scanned: list[Slots] = [np.empty(0, np.int32)]
-        estimates: list[tuple[Slots, Cosines]] = []
-        for part in self._slices:
-            selected = part.selected(allowed, after_ms)
-            estimate = self._estimate(part, selected, queries, k)
-            if estimate is None:
-                scanned.append(part.slots[: part.rows][selected])
-            else:
-                estimates.append(estimate)
-        return np.concatenate(scanned), _promising(estimates, len(queries), self._reranked(k))
+        parts = [part for part in self._slices if part.posts and part.newest_ms >= after_ms]
+        posts = sum(part.posts for part in parts)
+        kept = posts if allowed is None else min(posts, int(np.count_nonzero(allowed)))
+        exactly = kept <= self._settings.exact_posts
+        scanned = [part.selected(allowed, after_ms) for part in parts if exactly or not part.codes]
+        promising = [np.empty(0, np.int32)] * len(queries)
+        if not exactly:
+            effort = self._settings.effort * (1 + k / _WIDE) / math.sqrt(kept / posts)
+            promising = self._promising(parts, queries, k, effort, allowed, after_ms)
+        return np.concatenate([np.empty(0, np.int32), *scanned]), promising
 
-    def _estimate(
-        self, part: Slice, selected: Mask, queries: Cosines, k: int
-    ) -> tuple[Slots, Cosines] | None:
-        """Slots and estimated cosines of a compressed slice; None when it must be scanned."""
-        posts = int(np.count_nonzero(selected))
-        if posts <= self._settings.exact_posts:
-            return None
-        proposed = max(k * self._settings.proposed_per_result, self._reranked(k) // len(self._slices))
-        estimate = part.estimate(queries, proposed, self._settings.visited_share, selected)
-        # A filter may leave next to nothing in the lists near a query: never answer less than there is.
-        starved = estimate is not None and (estimate[0][:, min(k, posts) - 1] < 0).any()
-        return None if starved else estimate
+    def _promising(
+        self,
+        parts: list[Slice],
+        queries: Cosines,
+        k: int,
+        effort: float,
+        allowed: Mask | None,
+        after_ms: int,
+    ) -> list[Slots]:
+        """For each query the slots whose codes are best; `k` at least, where there are as many."""
+        while True:
+            pool = Pool.of(len(queries), self._reranked(k))
+            asked: dict[Codebook, Asked] = {}
+            for part in parts:
+                if codes := part.codes:
+                    if codes.codebook not in asked:
+                        asked[codes.codebook] = codes.codebook.ask(queries, effort)
+                    codes.scan(asked[codes.codebook], part.slots, part.times, after_ms, allowed, pool)
+            found = pool.best()
+            # A filter may leave next to nothing in the lists near a query: never answer less than there is.
+            if min(map(len, found)) >= k or all(some.complete for some in asked.values()):
+                return found
+            effort *= 4
 
     def _reranked(self, k: int) -> int:
-        return max(self._settings.reranked_least, self._settings.reranked_per_result * k)
+        return max(self._settings.reranked_least, math.ceil(self._settings.reranked_per_result * k))
+
+
+def _joined(pieces: list[Encoded]) -> Encoded:
+    return Encoded(*(np.concatenate(column) for column in zip(*pieces, strict=True)))
 
 
 def _last_of_each(slots: Slots, times: Times) -> tuple[Slots, Times]:
@@ -313,15 +351,6 @@ def _last_of_each(slots: Slots, times: Times) -> tuple[Slots, Times]:
     _, from_end = np.unique(slots[::-1], return_index=True)
     kept = np.sort(len(slots) - 1 - from_end)
     return slots[kept], times[kept]
-
-
-def _promising(estimates: list[tuple[Slots, Cosines]], queries: int, count: int) -> list[Slots]:
-    """For each query the `count` slots with the greatest estimates over all slices."""
-    if not estimates:
-        return [np.empty(0, np.int32)] * queries
-    slots, scores = (np.concatenate(column, axis=1) for column in zip(*estimates, strict=True))
-    best = np.argpartition(-scores, min(count, scores.shape[1]) - 1, axis=1)[:, :count]
-    return [row[row >= 0] for row in np.take_along_axis(slots, best, axis=1)]
 
 
 def _best(slots: Slots, values: Cosines, k: int) -> tuple[Slots, Cosines]:

@@ -10,12 +10,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from ranker.compaction import Compactor
-from ranker.errors import SettingsError
 from ranker.slice import SliceSettings
 from ranker.slices import Slices
 
 DIMENSION = 64
-SETTINGS = SliceSettings(slice_posts=4096, exact_posts=1024)
+SETTINGS = SliceSettings(slice_posts=4096, merged_posts=4096, exact_posts=1024)
 DAY_MS = 86_400_000
 
 
@@ -203,14 +202,6 @@ def test_new_slots_are_followed(make: Callable[[NDArray[np.float16]], Slices]) -
     assert not np.isin(slices.search(QUERIES[:1], 100).slots, after.slots[0]).any()
 
 
-def test_a_slice_is_sealed_when_it_spans_long_and_is_not_small() -> None:
-    slices = Slices(DIMENSION, SETTINGS, lambda: COLUMN)
-    slices.add(np.arange(1000, dtype=np.int32), np.linspace(0, 2 * DAY_MS, 1000).astype(np.int64))
-    assert len(slices.describe()) == 1
-    slices.add(numbers(*range(1000, 1100)), np.full(100, 2 * DAY_MS))
-    assert [part.rows for part in slices.describe()] == [1100, 0]
-
-
 def test_small_neighbours_become_one_slice() -> None:
     slices = Slices(DIMENSION, SETTINGS, lambda: COLUMN)
     for start in range(0, 900, 300):
@@ -299,11 +290,6 @@ def test_a_slice_dropped_in_the_middle_of_compaction_stays_dropped() -> None:
     slices.compact_next(between_locks(3, lambda: slices.drop_before(DAY_MS)))
     assert len(slices) == 0
     assert (slices.search(QUERIES, 10).slots == -1).all()
-
-
-def test_a_dimension_that_codes_can_not_cut_is_refused() -> None:
-    with pytest.raises(SettingsError, match="multiple of 4"):
-        Slices(30, SETTINGS, lambda: COLUMN)
 
 
 CHANGES = st.lists(
