@@ -1,10 +1,10 @@
 """Where does the time of a timeline go, stage by stage, without a server and without the heads?
 
-    python -m benchmarks.sources --posts 100000 --follows 200
+    python -m benchmarks.sources --posts 100000
 
-A simulated network of a week is folded into a snapshot and read back; viewers then follow more authors, up to
-`--follows`. Each round asks for the first page of every viewer. Figures are milliseconds of the thread's own
-processor time, so that other programs hurt little; `sources` leaves out the vector search, which
+The network is that of benchmarks.timeline, where a viewer follows 200 authors; those who ask have met `--met`
+posts besides. Each round asks for the first page of every one of them. Figures are milliseconds of the
+thread's own processor time, so that other programs hurt little; `sources` leaves out the vector search, which
 `benchmarks.retrieval` measures. Heads are the prior's.
 """
 
@@ -97,8 +97,8 @@ class Network:
         return self.view.state
 
 
-def prepared(data: Path, posts: int, viewers: int, follows: int, asking: int, seed: int) -> Network:
-    """The network of a data folder, made if it is not there; `asking` of its viewers follow so many."""
+def prepared(data: Path, posts: int, viewers: int, met: int, asking: int, seed: int) -> Network:
+    """The network of a data folder, made if it is not there; `asking` of its viewers meet so many posts."""
     viewer_ids = timeline.prepare(posts, viewers, seed, data, bundle=False)
     state = State(network.DIMENSION)
     snapshot.restore(state, data / "snapshots")
@@ -107,25 +107,21 @@ def prepared(data: Path, posts: int, viewers: int, follows: int, asking: int, se
     slices.rebuild(found, state.posts.created_ms[found])
     slices.compact()
     chosen = np.random.default_rng(seed).choice(viewer_ids, asking, replace=False).tolist()
-    _follow(state, slices, chosen, follows, seed)
+    _meet(state, slices, chosen, met, seed)
     return Network(View(state, slices), chosen)
 
 
-def _follow(state: State, slices: Slices, viewer_ids: list[str], follows: int, seed: int) -> None:
-    """Let each of the viewers follow so many authors, those that they follow among them."""
-    fold, random = Fold(state, slices), np.random.default_rng([seed, follows])
-    authors = np.flatnonzero(state.users.post_count[: state.users.size])
+def _meet(state: State, slices: Slices, viewer_ids: list[str], met: int, seed: int) -> None:
+    """Let each of the viewers have so many posts on the screen, and like one in ten of them."""
+    fold, random = Fold(state, slices), np.random.default_rng([seed, met])
     for viewer_id in viewer_ids:
-        held = state.users.follows[state.user_ids.slot(viewer_id)]
-        more = random.permutation(np.setdiff1d(authors, held))[: max(follows - len(held), 0)]
-        rows = [
-            types_pb2.Relation(
-                user_id=viewer_id, target_id=state.user_ids.names[one], kind=types_pb2.RELATION_KIND_FOLLOW
-            )
-            for one in more.tolist()
+        seen = random.choice(state.posts.size, met, replace=False)
+        events = [
+            types_pb2.Event(viewer_id=viewer_id, kind=kind, post_id=post_id, time_ms=state.time_ms)
+            for i, post_id in enumerate(state.post_ids.names[slot] for slot in seen)
+            for kind in (types_pb2.EVENT_KIND_IMPRESSION, types_pb2.EVENT_KIND_LIKE)[: 1 + (i % 10 == 0)]
         ]
-        if rows:
-            fold.apply("follow", entries.of_relations(rows, state.time_ms))
+        fold.apply("met", entries.of_events(events, state.time_ms))
 
 
 def by_stage(town: Network, rounds: int) -> dict[str, list[float]]:
@@ -185,7 +181,7 @@ def measure(town: Network, rounds: int) -> dict[str, float]:
 def main(
     posts: Annotated[int, typer.Option(help="Posts of the network.")] = 100_000,
     viewers: Annotated[int, typer.Option(help="Viewers of the network.")] = 10_000,
-    follows: Annotated[int, typer.Option(help="Authors that each asking viewer follows.")] = 200,
+    met: Annotated[int, typer.Option(help="Posts that each asking viewer has met.")] = 300,
     asking: Annotated[int, typer.Option(help="Viewers who ask.")] = 200,
     rounds: Annotated[int, typer.Option(help="Pages for each of them.")] = 5,
     data: Annotated[Path | None, typer.Option(help="Keep the network in this folder.")] = None,
@@ -194,8 +190,8 @@ def main(
 ) -> None:
     """Measure the stages of a timeline, such as `python -m benchmarks.sources --posts 100000`."""
     with tempfile.TemporaryDirectory() as temporary:
-        town = prepared(data or Path(temporary), posts, viewers, follows, asking, seed)
-    settings = {"posts": posts, "viewers": viewers, "follows": follows, "seed": seed}
+        town = prepared(data or Path(temporary), posts, viewers, met, asking, seed)
+    settings = {"posts": posts, "viewers": viewers, "met": met, "seed": seed}
     emit({**settings, **measure(town, rounds)}, json)
 
 

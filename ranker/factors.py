@@ -4,6 +4,7 @@ A factor takes the query and the candidates and returns float64 (n,), 1 where it
 negative score is divided instead, so that a factor below 1 always moves a post down.
 """
 
+import numba
 import numpy as np
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 from ranker.candidates import Candidates, Mask, among, any_among
 from ranker.dots import cosines
 from ranker.query import Query
-from ranker.state import NONE, affinity
+from ranker.state import affinity
 from ranker.state.columns import Slots
 
 Multipliers = NDArray[np.float64]
@@ -53,13 +54,18 @@ def fatigue(query: Query, posts: Candidates) -> Multipliers:
     return (1 - (1 - _FATIGUED) * alike) * (1 - (1 - _SAME_TOPICS) * topical) * 0.5**against
 
 
+@numba.njit(cache=True, nogil=True)
 def _topics_shared(topics: Slots, marked: Slots) -> Multipliers:
     """Of the topics of one marked post, the share that each post names: (n,), the most over the marked."""
     most = np.zeros(len(topics))
-    for row in marked:
-        wanted = np.sort(row[row != NONE])
-        if len(wanted):
-            most = np.maximum(most, among(topics, wanted).sum(axis=1) / len(wanted))
+    for wanted in marked:
+        count = (wanted >= 0).sum()
+        for i in range(len(topics)):
+            both = 0
+            for topic in topics[i]:
+                if topic >= 0:
+                    both += (wanted == topic).sum()
+            most[i] = max(most[i], both / max(count, 1))
     return most
 
 

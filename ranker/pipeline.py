@@ -157,16 +157,12 @@ class Pipeline:
 
     def new(self, query: Query, allowed: Candidates, trace: Trace) -> Candidates:
         """What was not met before; all that is allowed where that would not fill the page."""
-        posts = allowed
-        for one in self.once:
-            posts = self._without(one, query, posts, trace)
+        posts = _left(self.once, query, allowed, trace)
         return posts if len(posts) >= query.ask.size else allowed
 
     def allowed(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
         """What the filters leave, whether it was met before or not."""
-        for one in self.filters:
-            posts = self._without(one, query, posts, trace)
-        return posts
+        return _left(self.filters, query, posts, trace)
 
     def removers(self, query: Query, posts: Candidates, slot: int) -> list[tuple[str, str]]:
         """The filters that take one of the posts out: their names and what they say they remove.
@@ -180,12 +176,6 @@ class Pipeline:
                 found.append((one.__name__, (one.__doc__ or "").partition("\n")[0]))
             posts = posts[~dropped | asked]
         return found
-
-    def _without(self, one: Filter, query: Query, posts: Candidates, trace: Trace) -> Candidates:
-        with trace.stage("filters"):
-            dropped = one(query, posts)
-        trace.removed[one.__name__] = int(dropped.sum())
-        return posts[~dropped]
 
     def score(self, query: Query, posts: Candidates, scorer: Scorer, trace: Trace) -> Scored:
         """The value that the scorer sees, times the factors."""
@@ -221,3 +211,14 @@ class Pipeline:
     def names(self) -> tuple[str, ...]:
         """The sources' names, in the order of the bits of `Candidates.brought`."""
         return tuple(source.name for source in self.sources)
+
+
+def _left(filters: tuple[Filter, ...], query: Query, posts: Candidates, trace: Trace) -> Candidates:
+    """What the filters leave, each judging what those before it left."""
+    with trace.stage("filters"):
+        for one in filters:
+            dropped = one(query, posts)
+            trace.removed[one.__name__] = removed = int(np.count_nonzero(dropped))
+            if removed:  # most filters take nothing, and the columns that were read stay at hand
+                posts = posts[~dropped]
+    return posts

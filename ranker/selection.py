@@ -8,6 +8,7 @@ marginal relevance, Carbonell and Goldstein, SIGIR 1998), and one that says the 
 that the next best takes its place.
 """
 
+import heapq
 from typing import NamedTuple
 
 import numba
@@ -19,6 +20,7 @@ from ranker.dots import cosines
 from ranker.exploration import swap
 from ranker.factors import applied
 from ranker.query import Query
+from ranker.sets import grouped
 from ranker.state.columns import Slots
 
 Doubles = NDArray[np.float64]
@@ -86,10 +88,7 @@ def _says_the_same(posts: Candidates, page: NDArray[np.int64], row: int) -> bool
 
 def _ordered(posts: Candidates, scores: Doubles, places: int) -> Selection:
     halves = posts.state.posts.vector.view(np.uint16)  # Numba has no half precision
-    order, by_author, by_content = _spread(
-        scores, posts.author, halves, posts.slot, places,
-        AUTHOR_DECAY, AUTHOR_FLOOR, TOPIC_SPREAD, SAME, _SPREAD_PLACES,
-    )  # fmt: skip
+    order, by_author, by_content = _spread(scores, posts.author, halves, posts.slot, places)
     final = applied(applied(scores[order], by_author), by_content)
     return Selection(order, final, by_author, by_content, np.ones(len(order)))
 
@@ -146,51 +145,52 @@ def _with(selection: Selection, drawn: _Drawn, scores: Doubles, places: int) -> 
 
 @numba.njit(cache=True, nogil=True)
 def _spread(
-    scores: NDArray[np.float64],
-    author: Slots,
-    halves: NDArray[np.uint16],
-    slots: Slots,
-    places: int,
-    author_decay: float,
-    author_floor: float,
-    topic_spread: float,
-    same: float,
-    spread_places: int,
-) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    scores: Doubles, author: Slots, halves: NDArray[np.uint16], slots: Slots, places: int
+) -> tuple[NDArray[np.int64], Doubles, Doubles]:
     """Rows in order with their factors.
 
-    A factor only falls, so a row is compared with those placed before it only when it could be the best left.
+    A factor only falls, so a row's value is an upper bound until it is made anew, and that is only done for
+    the row that is on top of the heap (the lazy evaluation of Minoux, 1978).
     """
     order = np.empty(min(places, len(scores)), np.int64)
     by_author, by_content = np.empty(len(order)), np.empty(len(order))
-    author_factor, content_factor = np.ones(len(scores)), np.ones(len(scores))
+    _, writer = grouped(author)  # -1, an unknown author, is the last of the factors
+    author_factor, content_factor = np.ones(len(scores) + 1), np.ones(len(scores))
+    placed_vectors = np.empty((min(_SPREAD_PLACES, len(order)), halves.shape[1]), np.float32)
+    vector = np.empty(halves.shape[1], np.float32)
     compared = np.zeros(len(scores), np.int64)
-    vectors = np.empty((len(scores), halves.shape[1]), np.float32)
-    left = scores > -np.inf
-    for placed in range(len(order)):
-        others = order[: min(placed, spread_places)]
-        best, most = -1, -np.inf
-        for i in range(len(scores)):
-            if not left[i] or _value(scores[i], author_factor[i] * content_factor[i]) <= most:
+    heap = [(-scores[i], i) for i in range(len(scores)) if scores[i] > -np.inf]
+    heapq.heapify(heap)
+    placed = 0
+    while heap and placed < len(order):
+        bound, row = heap[0]
+        others = min(placed, _SPREAD_PLACES)
+        if compared[row] < others:
+            _widen(halves[slots[row]], vector)
+            nearest = _nearest(vector, placed_vectors, compared[row], others)
+            content_factor[row] = min(content_factor[row], 1 - TOPIC_SPREAD * nearest)
+            compared[row] = others
+            if nearest >= SAME:
+                heapq.heappop(heap)
                 continue
-            if compared[i] < len(others):
-                if compared[i] == 0:
-                    _widen(halves[slots[i]], vectors[i])
-                nearest = _nearest(vectors, i, others[compared[i] :])
-                content_factor[i] = min(content_factor[i], 1 - topic_spread * nearest)
-                left[i], compared[i] = nearest < same, len(others)
-            value = _value(scores[i], author_factor[i] * content_factor[i])
-            if left[i] and value > most:
-                best, most = i, value
-        if best < 0:
-            return order[:placed], by_author[:placed], by_content[:placed]
-        if placed == 0:
-            _widen(halves[slots[best]], vectors[best])
-        order[placed], left[best] = best, False
-        by_author[placed], by_content[placed] = author_factor[best], content_factor[best]
-        again = author == author[best]
-        author_factor[again] = author_floor + author_decay * (author_factor[again] - author_floor)
-    return order, by_author, by_content
+        value = _value(scores[row], author_factor[writer[row]] * content_factor[row])
+        if -value > bound:
+            heapq.heapreplace(heap, (-value, row))
+            continue
+        heapq.heappop(heap)
+        order[placed] = row
+        by_author[placed], by_content[placed] = author_factor[writer[row]], content_factor[row]
+        if placed < _SPREAD_PLACES:
+            _widen(halves[slots[row]], placed_vectors[placed])
+        author_factor[writer[row]] = _again(author_factor[writer[row]])
+        placed += 1
+    return order[:placed], by_author[:placed], by_content[:placed]
+
+
+@numba.njit(cache=True, nogil=True)
+def _again(factor: float) -> float:
+    """An author's factor after one more post."""
+    return AUTHOR_FLOOR + AUTHOR_DECAY * (factor - AUTHOR_FLOOR)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -211,12 +211,12 @@ def _widen(halves: NDArray[np.uint16], out: NDArray[np.float32]) -> None:
 
 
 @numba.njit(cache=True, nogil=True, fastmath=True)
-def _nearest(vectors: NDArray[np.float32], row: int, others: NDArray[np.int64]) -> float:
-    """The cosine of a row with the nearest of some others."""
+def _nearest(vector: NDArray[np.float32], others: NDArray[np.float32], first: int, end: int) -> float:
+    """The cosine of a vector with the nearest of the others from `first` up to `end`."""
     nearest = np.float32(-1)
-    for other in others:
+    for other in range(first, end):
         cosine = np.float32(0)
-        for d in range(vectors.shape[1]):
-            cosine += vectors[row, d] * vectors[other, d]
+        for d in range(len(vector)):
+            cosine += vector[d] * others[other, d]
         nearest = max(nearest, cosine)
     return float(nearest)

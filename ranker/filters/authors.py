@@ -1,5 +1,7 @@
 """Filters by who wrote a post. A repost counts as the original's author's too."""
 
+import numpy as np
+
 from ranker.candidates import Candidates, Mask, among
 from ranker.query import Query
 from ranker.state.columns import Slots
@@ -9,7 +11,7 @@ from ranker.state.tables import REPOST
 def own_posts(query: Query, posts: Candidates) -> Mask:
     """The viewer wrote it."""
     if query.chosen.show_own_posts:
-        return among(posts.author, query.follows[:0])
+        return np.zeros(len(posts), np.bool_)
     own: Mask = posts.author == query.viewer
     return own
 
@@ -30,6 +32,8 @@ def followed_author(query: Query, posts: Candidates) -> Mask:
 
 
 def _by(posts: Candidates, authors: Slots) -> Mask:
+    if not len(authors):
+        return np.zeros(len(posts), np.bool_)
     reposted = (posts.form & REPOST) > 0
     original = posts.state.posts.author[posts.parent]
     return among(posts.author, authors) | (reposted & among(original, authors))

@@ -61,14 +61,17 @@ def other_community(query: Query, posts: Candidates) -> Mask:
 
 def safety_label(query: Query, posts: Candidates) -> Mask:
     """It has a safety label that the viewer hides."""
+    if not len(query.hidden_labels):
+        return np.zeros(len(posts), np.bool_)
     return any_among(posts.state.posts.labels[posts.slot], query.hidden_labels)
 
 
 def ai_content(query: Query, posts: Candidates) -> Mask:
     """The viewer asked for nothing made with AI."""
-    made = np.isin(posts.provenance, (types_pb2.PROVENANCE_AI_GENERATED, types_pb2.PROVENANCE_AI_ASSISTED))
-    none: bool = query.chosen.ai_level == types_pb2.AI_LEVEL_NONE
-    return np.asarray(made & none, np.bool_)
+    if query.chosen.ai_level != types_pb2.AI_LEVEL_NONE:
+        return np.zeros(len(posts), np.bool_)
+    made = (types_pb2.PROVENANCE_AI_GENERATED, types_pb2.PROVENANCE_AI_ASSISTED)
+    return np.isin(posts.provenance, made)
 
 
 def without_context(_query: Query, posts: Candidates) -> Mask:

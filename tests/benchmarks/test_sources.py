@@ -9,13 +9,14 @@ from ranker.surfaces import FOR_YOU
 @pytest.fixture(scope="module")
 def town(tmp_path_factory: pytest.TempPathFactory) -> sources.Network:
     folder: Path = tmp_path_factory.mktemp("network")
-    return sources.prepared(folder, posts=400, viewers=20, follows=6, asking=3, seed=1)
+    return sources.prepared(folder, posts=400, viewers=20, met=30, asking=3, seed=1)
 
 
-def test_every_asking_viewer_follows_as_many_as_asked_for(town: sources.Network) -> None:
+def test_every_asking_viewer_has_met_as_many_as_asked_for(town: sources.Network) -> None:
     slots = town.state.user_ids.slots(town.viewer_ids)
-    assert len(town.viewer_ids) == 3
-    assert min(len(town.state.users.follows[slot]) for slot in slots) >= 6
+    assert len(slots) == 3
+    assert town.state.users.seen_count[slots].min() >= 30
+    assert town.state.users.liked_count[slots].min() >= 3
 
 
 def test_every_source_and_filter_has_its_figures_beside_the_stages(town: sources.Network) -> None:

@@ -3,13 +3,20 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker import selection
 from ranker.candidates import Candidates
 from ranker.exploration import ExplorationSettings
-from ranker.selection import AUTHOR_DECAY, AUTHOR_FLOOR, COLD_START_PLACE, SAME, Selection
+from ranker.selection import (
+    AUTHOR_DECAY,
+    AUTHOR_FLOOR,
+    COLD_START_PLACE,
+    SAME,
+    TOPIC_SPREAD,
+    Selection,
+)
 from tests.ranker.network import DIMENSION, Town, toward
 
 
@@ -91,6 +98,37 @@ def test_a_first_place_is_the_highest_score_and_places_never_rise(scores: list[f
     assert scores[chosen.rows[0]] == max(scores)
     assert chosen.score.tolist() == sorted(chosen.score.tolist(), reverse=True)
 
+
+def greedy(posts: Candidates, scores: list[float], places: int) -> list[int]:
+    """The order as the docstring of ranker.selection tells it, all values made anew for each place."""
+    vectors = posts.state.posts.vector[posts.slot].astype(np.float64)
+    order: list[int] = []
+    while len(order) < places:
+        near = np.max(vectors @ vectors[order].T, axis=1, initial=0.0)
+        met = np.array([sum(posts.author[other] == one for other in order) for one in posts.author])
+        author = AUTHOR_FLOOR + (1 - AUTHOR_FLOOR) * AUTHOR_DECAY**met
+        factor = (1 - TOPIC_SPREAD * near) * author
+        value = np.where(np.array(scores) > 0, np.array(scores) * factor, np.array(scores) / factor)
+        value[(near >= SAME) | np.isin(np.arange(len(posts)), order)] = -np.inf
+        if value.max() == -np.inf:
+            break
+        order.append(int(value.argmax()))
+    return order
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 30))
+def test_the_order_is_that_of_the_plain_greedy_choice(seed: int, places: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = rng.choice(len(_MANY.candidates()), 24, replace=False)
+    posts, scores = _MANY.candidates()[rows], rng.normal(1, 1, 24)
+    chosen = selection.spread(_MANY.query(), posts, scores, np.zeros(24, np.bool_), places)
+    assert chosen.rows.tolist() == greedy(posts, scores.tolist(), places)
+
+
+_MANY = town(
+    [f"author{i % 7}" for i in range(60)], list(np.random.default_rng(3).normal(size=(60, DIMENSION)) + 0.5)
+)
 
 NEW = 5
 
