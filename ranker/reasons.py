@@ -45,7 +45,7 @@ def _in_network(state: State, query: Query, slot: int) -> Reason:
     author = int(state.posts.author[slot])
     if author == query.viewer:
         return Reason("own_post", "You wrote this.")
-    name = state.user_ids.names[author]
+    name = state.user_ids.text(author)
     if state.posts.form[slot] & REPOST:
         return Reason("shared_by_followed", f"{name}, whom you follow, shared this.", user_ids=(name,))
     return Reason("followed_author", f"You follow {name}.", user_ids=(name,))
@@ -56,7 +56,7 @@ def _social_proof(state: State, query: Query, slot: int) -> Reason:
     friends = people[among(people, query.follows)][:3]
     if not len(friends):
         return _interests(state, query, slot)
-    names = tuple(state.user_ids.names[friend] for friend in friends)
+    names = tuple(state.user_ids.text(friend) for friend in friends)
     deeds = {_did(state, int(friend), slot) for friend in friends}
     did = deeds.pop() if len(deeds) == 1 else "engaged with"
     return Reason("engaged_by_followed", f"{_list(names)}, whom you follow, {did} this.", user_ids=names)
@@ -73,7 +73,7 @@ def _co_engagement(state: State, query: Query, slot: int) -> Reason:
     liked = int(others[shared.argmax()])
     did = _did(state, query.viewer, liked)
     text = f"People who liked “{excerpt(state, liked)}”, which you {did}, liked this too."
-    return Reason("liked_together", text, post_ids=(state.post_ids.names[liked],))
+    return Reason("liked_together", text, post_ids=(state.post_ids.text(liked),))
 
 
 def _interests(state: State, query: Query, slot: int) -> Reason:
@@ -84,7 +84,7 @@ def _interests(state: State, query: Query, slot: int) -> Reason:
     near = cosines(state.posts.vector, liked, state.posts.vector[[slot]].astype(np.float32))[:, 0]
     nearest = int(liked[near.argmax()])
     text = f"Similar to “{excerpt(state, nearest)}”, which you {_did(state, query.viewer, nearest)}."
-    return Reason("similar_to_liked", text, post_ids=(state.post_ids.names[nearest],))
+    return Reason("similar_to_liked", text, post_ids=(state.post_ids.text(nearest),))
 
 
 def _did(state: State, user: int, slot: int) -> str:
@@ -97,12 +97,12 @@ def _did(state: State, user: int, slot: int) -> str:
 
 def _trending(state: State, _query: Query, slot: int) -> Reason:
     place = int(state.posts.community[slot])
-    where = f" in {state.community_ids.names[place]}" if place != NONE else ""
+    where = f" in {state.community_ids.text(place)}" if place != NONE else ""
     return Reason("trending", f"Popular{where} now.")
 
 
 def _community(state: State, query: Query, _slot: int) -> Reason:
-    return Reason("community", f"Posted in {state.community_ids.names[query.community]}.")
+    return Reason("community", f"Posted in {state.community_ids.text(query.community)}.")
 
 
 def _fresh(_state: State, _query: Query, _slot: int) -> Reason:

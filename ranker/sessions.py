@@ -65,8 +65,8 @@ class Session:
     def extend(self, ranking: Ranking, state: State, *, whole: bool) -> None:
         """Put a ranking after the last place. An empty one ends the session, if nothing was degraded."""
         posts = ranking.scored.posts
-        self.ids += [state.post_ids.names[slot] for slot in posts.slot]
-        self.left_out += [state.post_ids.names[slot] for slot in ranking.left_out]
+        self.ids += state.post_ids.texts(posts.slot)
+        self.left_out += state.post_ids.texts(ranking.left_out)
         self.brought = np.append(self.brought, posts.brought)
         self.propensity = np.append(self.propensity, ranking.propensity)
         self.score = np.append(self.score, ranking.scored.score)

@@ -186,9 +186,10 @@ class Timelines:
         self, pipeline: Pipeline, viewer: Query, session: Session, scorer: Scorer, trace: Trace
     ) -> Ranking:
         """Rank anew what the session does not hold, and put it at its end."""
-        ask = replace(viewer.ask, shown=session.settled(self.state))
-        places = max(self.sessions.settings.places, ask.size)
-        ranking = pipeline.rank(replace(viewer, ask=ask), self.view, scorer, places, trace)
+        if session.ids:
+            viewer = replace(viewer, ask=replace(viewer.ask, shown=session.settled(self.state)))
+        places = max(self.sessions.settings.places, viewer.ask.size)
+        ranking = pipeline.rank(viewer, self.view, scorer, places, trace)
         session.extend(ranking, self.state, whole=not trace.degraded)
         return ranking
 
@@ -290,15 +291,13 @@ class Timelines:
 
     def _placed(self, viewer: Query, ranking: Ranking, names: tuple[str, ...]) -> list[Placed]:
         posts, state = ranking.scored.posts, self.state
-        sources = [names[bit] if bit >= 0 else "" for bit in posts.first_source]
+        sources = [names[bit] if bit >= 0 else "" for bit in posts.first_source.tolist()]
+        authors = [state.user_ids.text(author) if author != NONE else "" for author in posts.author.tolist()]
         return [
-            Placed(
-                state.post_ids.names[slot],
-                state.user_ids.names[author] if author != NONE else "",
-                source,
-                reason(state, viewer, source, int(slot)),
+            Placed(post_id, author, source, reason(state, viewer, source, slot))
+            for post_id, author, source, slot in zip(
+                state.post_ids.texts(posts.slot), authors, sources, posts.slot.tolist(), strict=True
             )
-            for slot, author, source in zip(posts.slot, posts.author, sources, strict=True)
         ]
 
     def _record(self, answer: Answer, trace: Trace) -> None:
