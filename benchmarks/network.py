@@ -39,5 +39,5 @@ def folded(network: Week) -> State:
 def prepare(network: Week, data: Path) -> State:
     """Write the snapshot of a network into a data folder; the state that it holds."""
     state = folded(network)
-    snapshot.save(snapshot.Content(dict(state.arrays()), state.facts), data / "snapshots")
+    snapshot.save(state, data / "snapshots")
     return state

@@ -9,6 +9,7 @@ product quantisation or RaBitQ do (benchmarks/retrieval.py measures it). An esti
 
 import heapq
 import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -139,6 +140,18 @@ class Codebook:
         complete = visits == near.shape[1]
         near = np.ascontiguousarray(np.take_along_axis(near, lists, 1))
         return Asked(lists.astype(np.int32), near, planes, offsets, steps, complete)
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """All content as named arrays."""
+        yield from ((name, getattr(self, name)) for name in ("centroids", "axes", "bits", "step"))
+        yield "length", np.array([self.length])
+        yield "posts", np.array([self.posts])
+
+    @classmethod
+    def load(cls, arrays: Mapping[str, NDArray[Any]]) -> "Codebook":
+        """Take over what `arrays` gave."""
+        scalars = {"length": float(arrays["length"][0]), "posts": int(arrays["posts"][0])}
+        return cls(**{**arrays, **scalars})  # type: ignore[arg-type]
 
     @property
     def nbytes(self) -> int:

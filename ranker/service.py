@@ -91,6 +91,7 @@ class Service:
             self.follower,
             settings.upkeep,
             trim=settings.upkeep.trim and self.owns_journal,
+            index=self.slices,
         )
         self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data)
         warmup.touch_everything(self.state.dimension, settings)
@@ -107,10 +108,11 @@ class Service:
         return self.settings.journal == EMBEDDED
 
     def _restore(self, data: Path) -> None:
-        snapshot.restore(self.state, data / "snapshots")
+        snapshot.restore(self.state, data / "snapshots", self.slices)
         posts = self.state.posts
         found = np.flatnonzero(posts.has_vector[: posts.size]).astype(np.int32)
-        self.slices.rebuild(found, posts.created_ms[found])
+        if len(self.slices) != len(found):
+            self.slices.rebuild(found, posts.created_ms[found])
         entries = 0
         for record in history(Archive(data / "archive"), self.journal, self.state.position):
             self.follower.apply(record)
@@ -122,7 +124,7 @@ class Service:
     def _last_snapshot(self) -> None:
         """After the threads have ended: what the next start need not fold again."""
         if self.state.position and snapshot.latest(self.upkeep.snapshots) != self.state.position:
-            snapshot.save(snapshot.Content.of(self.state), self.upkeep.snapshots)
+            snapshot.save(self.state, self.upkeep.snapshots, self.slices)
 
 
 @contextmanager

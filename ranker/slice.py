@@ -1,12 +1,14 @@
 """One time slice: which posts it holds, when they were made, and which can be found."""
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from ranker.codebook import Codebook
 from ranker.codes import Codes
 
 Mask = NDArray[np.bool_]
@@ -113,6 +115,29 @@ class Slice:
     def form(self) -> Literal["exact", "compressed"]:
         """How it is searched."""
         return "compressed" if self.codes else "exact"
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """The rows, and the codes without their codebook."""
+        yield "slots", self.slots[: self.rows]
+        yield "times", self.times[: self.rows]
+        yield "taken", np.array([self.taken])
+        if self.codes:
+            yield from ((name, getattr(self.codes, name)) for name in ("words", "scales", "starts"))
+
+    @classmethod
+    def load(
+        cls, number: int, arrays: Mapping[str, NDArray[Any]], codebook: Codebook | None, room: int
+    ) -> "Slice":
+        """Take over what `arrays` gave; with room for so many rows, if it has fewer."""
+        rows = len(arrays["slots"])
+        spare = np.zeros(max(room - rows, 0), np.int64)
+        codes = None
+        if codebook is not None:
+            codes = Codes(codebook, arrays["words"], arrays["scales"], arrays["starts"])
+        slots, times = np.append(arrays["slots"], spare.astype(np.int32)), np.append(arrays["times"], spare)
+        loaded = cls(number, slots, times, rows, codes)
+        loaded.taken = int(arrays["taken"][0])
+        return loaded
 
     @property
     def nbytes(self) -> int:

@@ -13,10 +13,10 @@ shared by searches and by the short locked moments of compaction, exclusive for 
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from itertools import pairwise
-from typing import NamedTuple
+from itertools import chain, pairwise
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,6 +175,36 @@ class Slices:
             )
             for part in slices
         ]
+
+    # On disk.
+
+    def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
+        """All content as named arrays: codebooks, then slices, oldest first."""
+        slices, newest = self._slices, self._codebook
+        of_codes = [part.codes.codebook if part.codes else None for part in slices]
+        books = [book for book in dict.fromkeys([newest, *of_codes]) if book is not None]
+        yield "encoded", np.array([self._encoded if newest else -1])
+        yield "books", np.array([books.index(book) if book else -1 for book in of_codes])
+        parts = [(f"book{i}", book.arrays()) for i, book in enumerate(books)]
+        for name, content in chain(parts, ((f"slice{i}", part.arrays()) for i, part in enumerate(slices))):
+            yield from ((f"{name}.{part}", array) for part, array in content)
+
+    def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Take over what `arrays` gave, for the same column of vectors; codes are not copied."""
+        self.rebuild(np.empty(0, np.int32), np.empty(0, np.int64))
+        encoded, numbers = int(arrays["encoded"][0]), arrays["books"].tolist()
+        names = sorted({name.partition(".")[0] for name in arrays if name.startswith("book") and "." in name})
+        books = {int(name[4:]): Codebook.load(_part(arrays, name)) for name in names}
+        self._codebook, self._encoded = (books[0], encoded) if encoded >= 0 else (None, 0)
+        room = [0] * (len(numbers) - 1) + [self._settings.slice_posts]
+        self._slices = tuple(
+            Slice.load(self._next_number(), _part(arrays, f"slice{i}"), books.get(book), room[i])
+            for i, book in enumerate(numbers)
+        )
+        for part in self._slices:
+            self._settle(part)
+        if self._slices[-1].rows >= self._settings.slice_posts:
+            self.seal()
 
     # Compaction, by one thread beside the writer and the searches.
 
@@ -359,3 +389,9 @@ def _best(slots: Slots, values: Cosines, k: int) -> tuple[Slots, Cosines]:
     kept = kept[np.lexsort((slots[kept], -values[kept]))]
     kept = kept[~np.isnan(values[kept])]
     return slots[kept], values[kept]
+
+
+def _part(arrays: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
+    return {
+        key.removeprefix(f"{name}."): array for key, array in arrays.items() if key.startswith(f"{name}.")
+    }

@@ -1,7 +1,8 @@
-"""Snapshots: the state as plain arrays in a folder, each hashed. No pickle.
+"""Snapshots: the state, and the index with it, as plain arrays in a folder, each hashed. No pickle.
 
 A snapshot folder is named for its position and holds one `.npy` file an array and `manifest.json`, which is
-written last: a folder without one is torn and passed over.
+written last: a folder without one is torn and passed over. The files are neither packed nor compressed, so
+they are read by mapping them into memory.
 """
 
 import hashlib
@@ -9,10 +10,12 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import structlog
@@ -23,58 +26,96 @@ from ranker.journal import order
 from ranker.state import State
 from ranker.state.columns import Array
 
-FORMAT = 1
+FORMAT = 2
 _KEEP = 2
 _NAME = re.compile(r"\d+-\d+")
+_INDEX = "index."
+_READERS = 2
+_MAPPED = 1 << 20
 
 log = structlog.get_logger()
 
 
+class Index(Protocol):
+    """What is kept beside the state, so that a start need not make it again."""
+
+    def arrays(self) -> Iterable[tuple[str, Array]]:
+        """Its content, of this moment."""
+
+    def load(self, arrays: Mapping[str, Array]) -> None:
+        """Take over what `arrays` gave."""
+
+
 @dataclass(frozen=True)
-class Content:
-    """A copy of a state's arrays and facts, of one moment."""
+class Draft:
+    """A snapshot whose arrays are written, but not yet safe on disk."""
 
-    arrays: dict[str, Array]
-    facts: dict[str, int | str]
-
-    @classmethod
-    def of(cls, state: State) -> "Content":
-        """Copy. Only the fold's thread may call it, or a reader that holds its turn."""
-        return cls({name: array.copy() for name, array in state.arrays()}, state.facts)
+    path: Path
+    names: tuple[str, ...]
+    facts: Mapping[str, int | str]
 
 
-def save(content: Content, folder: Path) -> Path:
+def save(state: State, folder: Path, index: Index | None = None) -> Path:
     """Write a snapshot below `folder`, keep the newest two, and return its path."""
-    target = folder / str(content.facts["position"] or "0-0")
-    temporary = target.with_suffix(".tmp")
+    return finish(draft(state, folder, index))
+
+
+def draft(state: State, folder: Path, index: Index | None = None) -> Draft:
+    """Write the arrays of this moment. Only the fold's thread may call it, or who holds the state's turn."""
+    parts = ((f"{_INDEX}{name}", array) for name, array in (index.arrays() if index else ()))
+    return draft_of(chain(state.arrays(), parts), state.facts, folder)
+
+
+def draft_of(arrays: Iterable[tuple[str, Array]], facts: Mapping[str, int | str], folder: Path) -> Draft:
+    """Write arrays. One at a time is in memory; the files are in the system's cache when this returns."""
     for torn in folder.glob("*.tmp"):
         shutil.rmtree(torn, ignore_errors=True)
-    temporary.mkdir(parents=True)
-    hashes = {name: _write(temporary / f"{name}.npy", array) for name, array in content.arrays.items()}
-    manifest = {"format": FORMAT, "facts": content.facts, "sha256": hashes}
+    path = folder / f"{facts['position'] or '0-0'}.tmp"
+    path.mkdir(parents=True)
+    names = []
+    for name, array in arrays:
+        with (path / f"{name}.npy").open("wb") as file:
+            np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
+        names.append(name)
+    return Draft(path, tuple(names), facts)
+
+
+def finish(draft: Draft) -> Path:
+    """Put a draft on disk, seal it, keep the newest two snapshots, and return its path."""
+    folder, target = draft.path.parent, draft.path.with_suffix("")
+    paths = [draft.path / f"{name}.npy" for name in draft.names]
+    for path in paths:
+        _sync_file(path)
+    hashes = dict(zip(draft.names, map(_sha256, paths), strict=True))
+    manifest = {"format": FORMAT, "facts": draft.facts, "sha256": hashes}
     sealed = manifest | {"seal": _seal(manifest)}
-    _write_bytes(temporary / "manifest.json", json.dumps(sealed, indent=1).encode())
+    (draft.path / "manifest.json").write_bytes(json.dumps(sealed, indent=1).encode())
+    _sync_file(draft.path / "manifest.json")
     shutil.rmtree(target, ignore_errors=True)
-    temporary.rename(target)
+    draft.path.rename(target)
     sync(folder)
     for old in list(_newest_first(folder))[_KEEP:]:
         shutil.rmtree(old)
     return target
 
 
-def restore(state: State, folder: Path) -> str:
-    """Load the newest sound snapshot into a fresh state; its position, or empty when there is none.
+def restore(state: State, folder: Path, index: Index | None = None) -> str:
+    """Load the newest sound snapshot into a fresh state, and into an index if it holds one.
 
-    A damaged one is logged and passed over: the journal's archive holds what it held.
+    Returns its position, or empty when there is none. A damaged one is logged and passed over: the journal's
+    archive holds what it held.
     """
     for path in _newest_first(folder):
         try:
-            arrays, facts = _load(path, state.dimension)
+            arrays, facts = _load(path, state.dimension, index=index is not None)
+            kept = {n.removeprefix(_INDEX): arrays.pop(n) for n in list(arrays) if n.startswith(_INDEX)}
             _check_forms(arrays, state)
             state.load(arrays, facts)
         except SnapshotError as error:
             log.warning("snapshot_refused", path=str(path), reason=str(error))
         else:
+            if index is not None and kept:
+                index.load(kept)
             return state.position
     return ""
 
@@ -89,7 +130,7 @@ def _newest_first(folder: Path) -> Iterator[Path]:
     yield from sorted(whole, key=lambda path: order(path.name), reverse=True)
 
 
-def _load(path: Path, dimension: int) -> tuple[dict[str, Array], dict[str, int | str]]:
+def _load(path: Path, dimension: int, *, index: bool) -> tuple[dict[str, Array], dict[str, int | str]]:
     try:
         manifest = json.loads((path / "manifest.json").read_bytes())
         if manifest.pop("seal") != _seal(manifest):
@@ -98,7 +139,10 @@ def _load(path: Path, dimension: int) -> tuple[dict[str, Array], dict[str, int |
             raise SnapshotError(f"it has format {manifest['format']}, this version reads {FORMAT}")
         if manifest["facts"]["dimension"] != dimension:
             raise SnapshotError(f"its vectors have {manifest['facts']['dimension']} numbers, not {dimension}")
-        arrays = {name: _read(path / f"{name}.npy", digest) for name, digest in manifest["sha256"].items()}
+        hashes = {n: digest for n, digest in manifest["sha256"].items() if index or not n.startswith(_INDEX)}
+        with ThreadPoolExecutor(_READERS) as readers:
+            read = readers.map(lambda pair: _read(path / f"{pair[0]}.npy", pair[1]), hashes.items())
+            arrays = dict(zip(hashes, read, strict=True))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"it can't be read: {error}") from error
     return arrays, manifest["facts"]
@@ -116,25 +160,18 @@ def _seal(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def _write(path: Path, array: Array) -> str:
-    with path.open("wb") as file:
-        np.lib.format.write_array(file, np.ascontiguousarray(array), allow_pickle=False)
-        file.flush()
-        os.fsync(file.fileno())
-    return _sha256(path)
-
-
 def _read(path: Path, digest: str) -> Array:
     if _sha256(path) != digest:  # before NumPy parses it: what it raises on a damaged header is open
         raise SnapshotError(f"{path.name} does not have the hash that the manifest says")
-    array: Array = np.load(path, allow_pickle=False)
+    if path.stat().st_size < _MAPPED:
+        array: Array = np.load(path, allow_pickle=False)
+    else:
+        array = np.load(path, mmap_mode="c", allow_pickle=False).view(np.ndarray)
     return array
 
 
-def _write_bytes(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
+def _sync_file(path: Path) -> None:
+    with path.open("rb") as file:
         os.fsync(file.fileno())
 
 

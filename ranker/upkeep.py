@@ -32,7 +32,14 @@ class Upkeep:
     """Writes snapshots and archives the journal up to them."""
 
     def __init__(
-        self, folder: Path, journal: Journal, follower: Follower, settings: UpkeepSettings, *, trim: bool
+        self,
+        folder: Path,
+        journal: Journal,
+        follower: Follower,
+        settings: UpkeepSettings,
+        *,
+        trim: bool,
+        index: snapshot.Index | None = None,
     ) -> None:
         self.snapshots = folder / "snapshots"
         self.archive = Archive(folder / "archive")
@@ -40,6 +47,7 @@ class Upkeep:
         self._journal = journal
         self._follower = follower
         self._trim = trim
+        self._index = index
         self._saving = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="upkeep", daemon=True)
@@ -57,26 +65,25 @@ class Upkeep:
     def save(self) -> tuple[str, int]:
         """Write a snapshot now and archive the journal up to it; its position and bytes."""
         with self._saving:
-            content = self._copy()
-            path = snapshot.save(content, self.snapshots)
+            path = snapshot.finish(self._draft())
             self._archive(path.name)
         size = sum(file.stat().st_size for file in path.iterdir())
         log.info("snapshot_written", position=path.name, bytes=size)
         return path.name, size
 
-    def _copy(self) -> snapshot.Content:
-        """A copy of the state between two entries, made by the fold's own thread."""
-        copied = Future[snapshot.Content]()
+    def _draft(self) -> snapshot.Draft:
+        """The state between two entries, written by the fold's own thread; readers go on meanwhile."""
+        written, fold = Future[snapshot.Draft](), self._follower.fold
 
-        def copy() -> None:
+        def write() -> None:
             try:
-                copied.set_result(snapshot.Content.of(self._follower.fold.state))
+                written.set_result(snapshot.draft(fold.state, self.snapshots, self._index))
             except Exception as error:
-                copied.set_exception(error)
+                written.set_exception(error)
 
-        self._follower.between_entries(copy)
+        self._follower.between_entries(write)
         try:
-            return copied.result(_WAIT_S)
+            return written.result(_WAIT_S)
         except TimeoutError as error:
             raise FeedrankError("the fold did not come to rest for a snapshot: try again") from error
 

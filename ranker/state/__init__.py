@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import numpy as np
 from pydantic import BaseModel, Field
 
-from ranker.experiments import PRIOR, InService
+from ranker.experiments import InService
 from ranker.state.columns import NONE, Array, Slots
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
@@ -141,7 +141,7 @@ class State:
             table.load(len(ids), _parts(arrays, f"{name}."))
         self.event_ids.load(**_parts(arrays, "event_ids."))
         self.time_ms, self.position = int(facts["time_ms"]), str(facts["position"])
-        self.in_service = _in_service(facts)
+        self.in_service = InService.model_validate_json(str(facts["in_service"]))
 
     def fingerprint(self) -> str:
         """A SHA-256 of all content: equal states have equal fingerprints, bit for bit."""
@@ -210,13 +210,6 @@ class Turn:
                 self._writing = False
                 self._owed = self._waiting
                 self._changed.notify_all()
-
-
-def _in_service(facts: dict[str, int | str]) -> InService:
-    """Snapshots before the first experiments held no more than the active version, empty for the prior."""
-    if "in_service" in facts:
-        return InService.model_validate_json(str(facts["in_service"]))
-    return InService(activated=(str(facts["model_version"]) or PRIOR,))
 
 
 def _parts(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:

@@ -40,8 +40,8 @@ def test_a_copy_and_the_entries_since_come_to_the_same_state(
     whole, part, restored = Ear(caps), Ear(caps), Ear(caps)
     life = records(seed, before + after)
     whole.hear(life)
-    copied = snapshot.Content.of(part.hear(life[:before]).state)
-    restored.state.load(copied.arrays, copied.facts)
+    state = part.hear(life[:before]).state
+    restored.state.load(dict(state.arrays()), state.facts)
     assert restored.state.fingerprint() == part.state.fingerprint()
     restored.hear(life[before:])
     assert restored.state.fingerprint() == whole.state.fingerprint()
@@ -55,7 +55,7 @@ def test_a_snapshot_on_disk_and_the_entries_since_come_to_the_same_state(
     whole, restored = Ear(caps), Ear(caps)
     life = records(seed, before + after)
     with TemporaryDirectory() as folder:
-        snapshot.save(snapshot.Content.of(whole.hear(life[:before]).state), Path(folder))
+        snapshot.save(whole.hear(life[:before]).state, Path(folder))
         assert snapshot.restore(restored.state, Path(folder)) == whole.state.position
     restored.hear(life[before:])
     assert restored.state.fingerprint() == whole.hear(life[before:]).state.fingerprint()

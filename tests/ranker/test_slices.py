@@ -318,3 +318,21 @@ def test_any_changes_leave_what_a_dictionary_would_hold(changes: list[tuple[str,
     found = slices.search(QUERIES[:1], k).slots[0]
     assert len(slices) == len(oracle)
     np.testing.assert_array_equal(found[found >= 0], expected)
+
+
+@pytest.mark.parametrize("make", [indexed, compressed])
+def test_an_index_that_was_loaded_finds_the_same(make: Callable[[NDArray[np.float16]], Slices]) -> None:
+    slices, again = make(COLUMN), Slices(DIMENSION, SETTINGS, lambda: COLUMN)
+    again.load(dict(slices.arrays()))
+    assert again.describe() == slices.describe()
+    for one, other in zip(again.search(QUERIES, 100), slices.search(QUERIES, 100), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_an_index_that_was_loaded_goes_on() -> None:
+    slices = Slices(DIMENSION, SETTINGS, lambda: COLUMN)
+    slices.load(dict(compressed(COLUMN[:-5]).arrays()))
+    slices.remove(numbers(0, 1))
+    slices.add(np.arange(len(COLUMN) - 5, len(COLUMN), dtype=np.int32), np.arange(5))
+    assert len(slices) == len(COLUMN) - 2
+    assert slices.search(COLUMN[-1:].astype(np.float32), 1).slots.tolist() == [[len(COLUMN) - 1]]

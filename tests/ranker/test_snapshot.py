@@ -7,8 +7,6 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ranker import snapshot
-from ranker.experiments import InService
-from ranker.snapshot import Content
 from ranker.state import State
 from tests.ranker.histories import DIMENSION, Ear, records
 
@@ -18,7 +16,7 @@ LIFE = records(seed=3, count=60)
 def written(folder: Path, count: int) -> State:
     """The state after so many records, saved."""
     state = Ear().hear(LIFE[:count]).state
-    snapshot.save(Content.of(state), folder)
+    snapshot.save(state, folder)
     return state
 
 
@@ -48,9 +46,9 @@ def test_the_newest_two_are_kept(tmp_path: Path) -> None:
 
 def test_a_snapshot_is_not_changed_by_what_is_folded_later(tmp_path: Path) -> None:
     ear = Ear().hear(LIFE[:30])
-    content, before = Content.of(ear.state), ear.state.fingerprint()
+    draft, before = snapshot.draft(ear.state, tmp_path), ear.state.fingerprint()
     ear.hear(LIFE[30:])
-    snapshot.save(content, tmp_path)
+    snapshot.finish(draft)
     assert restored(tmp_path).fingerprint() == before
 
 
@@ -120,23 +118,14 @@ def test_a_snapshot_that_was_not_finished_is_passed_over(tmp_path: Path, torn: s
 
 
 def test_a_snapshot_with_columns_of_another_version_is_refused_by_their_names(tmp_path: Path) -> None:
-    content = Content.of(Ear().hear(LIFE).state)
-    content.arrays["post.colour"] = content.arrays.pop("post.author")
-    content.arrays["user.seen.slots"] = content.arrays["user.seen.slots"].astype(np.int64)
-    snapshot.save(content, tmp_path)
+    state = Ear().hear(LIFE).state
+    arrays = dict(state.arrays())
+    arrays["post.colour"] = arrays.pop("post.author")
+    arrays["user.seen.slots"] = arrays["user.seen.slots"].astype(np.int64)
+    snapshot.finish(snapshot.draft_of(arrays.items(), state.facts, tmp_path))
     with capture_logs() as logged:
         assert restored(tmp_path).position == ""
     assert "post.author, post.colour, user.seen.slots" in logged[0]["reason"]
-
-
-@pytest.mark.parametrize(("version", "expected"), [("m1", "m1"), ("", "prior")])
-def test_a_snapshot_from_before_experiments_tells_the_active_model(
-    tmp_path: Path, version: str, expected: str
-) -> None:
-    content = Content.of(Ear().hear(LIFE).state)
-    del content.facts["in_service"]
-    snapshot.save(Content(content.arrays, content.facts | {"model_version": version}), tmp_path)
-    assert restored(tmp_path).in_service == InService(activated=(expected,))
 
 
 def test_vectors_of_another_length_are_refused(tmp_path: Path) -> None:
@@ -149,10 +138,10 @@ def test_vectors_of_another_length_are_refused(tmp_path: Path) -> None:
 
 def test_a_manifest_of_another_format_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, 60)
-    monkeypatch.setattr(snapshot, "FORMAT", 2)
+    monkeypatch.setattr(snapshot, "FORMAT", 3)
     with capture_logs() as logged:
         assert restored(tmp_path).position == ""
-    assert "format 1, this version reads 2" in logged[0]["reason"]
+    assert "format 2, this version reads 3" in logged[0]["reason"]
 
 
 def test_a_folder_of_another_name_is_passed_over(tmp_path: Path) -> None:

@@ -5,20 +5,18 @@ from pathlib import Path
 import pytest
 from structlog.testing import capture_logs
 
+from ranker import snapshot
 from ranker.fold import Fold
 from ranker.follower import Follower
 from ranker.journal import Entry, Journal
-from ranker.snapshot import Content
 from ranker.state import State
 from ranker.upkeep import Upkeep, UpkeepSettings
 from tests.live import within
 
 
-class Full:
-    """A state for whose copy there is no memory."""
-
-    def __get__(self, *_: object) -> None:
-        raise MemoryError
+def full(*_: object) -> None:
+    """There is no room for a draft."""
+    raise MemoryError
 
 
 @pytest.fixture
@@ -33,7 +31,7 @@ def upkeep(tmp_path: Path, journal: Journal) -> Iterator[Upkeep]:
 def test_a_copy_that_fails_is_told_at_once_to_who_asked(
     upkeep: Upkeep, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Content, "of", Full())
+    monkeypatch.setattr(snapshot, "draft", full)
     began = time.monotonic()
     with pytest.raises(MemoryError):
         upkeep.save()
@@ -44,7 +42,7 @@ def test_after_a_snapshot_that_failed_the_next_one_is_tried(
     upkeep: Upkeep, journal: Journal, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as short, capture_logs() as logged:
-        short.setattr(Content, "of", Full())
+        short.setattr(snapshot, "draft", full)
         journal.append(Entry(time_ms=1))
         upkeep.start()
         assert within(5, lambda: any(line["event"] == "snapshot_failed" for line in logged))
