@@ -2,8 +2,9 @@
 
 The file is Metarank's event format: an object a line, `event` being "item" (a film), "ranking" (a list
 that was shown) or "interaction" (a film that was marked). Films become posts of their directors with genres,
-actors and tags as topics, a list becomes impressions, a mark a click. The times give the order and nothing
-else: all lie within minutes.
+actors and tags as topics, a list becomes impressions, a mark a click. A film's community is how widely it is
+known: the power of ten of the votes in its record. The times give the order and nothing else: all lie within
+minutes.
 """
 
 import json
@@ -67,6 +68,7 @@ def _post(record: dict[str, Any]) -> t.Post:
         text=text[:MAX_TEXT],
         language="en",
         created_ms=int(record["timestamp"]),
+        community_id=f"votes:1e{len(str(int(film.get('vote_cnt', 0)))) - 1}",
         topics=[topic for topic in topics if topic.strip() and len(topic) <= MAX_WORD][:_TOPICS],
         provenance=t.PROVENANCE_HUMAN,
     )

@@ -108,12 +108,13 @@ def _gain(figure: Figure) -> str:
     return f"{figure.value:+.4f} ± {figure.standard_error:.4f}{'' if sure else ', not distinguishable'}"
 
 
-def models(examples: Examples, seeds: Sequence[int], tell: Tell) -> list[Trained]:
-    """A model a seed."""
+def models(examples: Examples, seeds: Sequence[int], tell: Tell, knobs: Knobs | None = None) -> list[Trained]:
+    """A model a seed, whatever the knobs say of it."""
+    knobs = knobs or Knobs()
     trained = []
     for seed in seeds:
         tell(f"training with seed {seed}")
-        trained.append(fit(examples, Knobs(seed=seed)))
+        trained.append(fit(examples, knobs.model_copy(update={"seed": seed})))
     return trained
 
 

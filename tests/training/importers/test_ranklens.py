@@ -28,6 +28,12 @@ def test_impressions_of_films_without_a_record_are_kept(rows):
     assert sum(row.post_id not in films for row in shown) == 693
 
 
+def test_the_community_of_a_film_is_the_power_of_ten_of_its_votes(rows):
+    films = {row.id: row.community_id for row in rows if isinstance(row, Post)}
+    assert films["3"] == "votes:1e2"  # of 269
+    assert set(films.values()) == {"votes:1e1", "votes:1e2", "votes:1e3", "votes:1e4"}
+
+
 def test_a_list_is_24_impressions_with_one_request_id_and_positions_in_order(rows):
     first = [row for row in rows if isinstance(row, Event)][:24]
     assert len({row.request_id for row in first}) == 1

@@ -10,13 +10,17 @@ import pytest
 from feedrank.v1 import types_pb2 as t
 from typer.testing import CliRunner
 
+from ranker.state import State
 from training.commands import app
+from training.histories import of_rows
 from training.importers import read
 from training.metrics import ndcg
 from training.public import EVALUATIONS, evaluate, polis, ranklens
-from training.public.comparison import Comparison
+from training.public.comparison import Comparison, models
 from training.public.ranklens import _lists
+from training.replay import Replay
 from training.rows import Row
+from training.train import Knobs
 
 DATA = Path(__file__).parents[4] / "shared" / "data"
 RANKLENS, TAXES = DATA / "ranklens", DATA / "polis_scoop" / "taxes"
@@ -113,6 +117,15 @@ def test_a_conversation_of_dice_is_not_distinguishable_from_chance() -> None:
     figure = on_dice().model
     assert abs(figure.value - 0.5) < 3 * figure.standard_error
     assert on_dice().units > 200
+
+
+def test_a_model_a_seed_is_trained_as_the_knobs_say() -> None:
+    replay = Replay(State(2))
+    replay.run(of_rows(conversation(np.random.default_rng(1))[:1_500]))
+    examples = replay.examples()
+    one, other = models(examples, (1, 2), lambda _: None, Knobs(trees=3, seed=9, threads=1))
+    assert [len(each.heads["like"].curves["watched"]) for each in (one, other)] == [3, 3]
+    assert (one.probabilities(examples.features) != other.probabilities(examples.features)).any()
 
 
 def test_a_wrong_argument_is_a_sentence_and_exit_2(tmp_path: Path) -> None:
