@@ -61,7 +61,8 @@ class Encoder:
 
     `name` is the model and its hash, such as "all-MiniLM-L6-v2@53aa51172d14"; `dimension` the numbers in a
     vector; `precision` what the model computes in, "float32" or "bfloat16"; `packed` whether it computes
-    without padding; `model` the sentence-transformers model itself. Threads may share an encoder.
+    without padding; `model` the sentence-transformers model itself; `pool` the threads that compute. Threads
+    may share an encoder.
     """
 
     def __init__(
@@ -156,12 +157,24 @@ def load_encoder(
             f"install the model again, or pin the hash above if the change is meant"
         )
     loaded = _loaded(folder)
-    pool = ThreadPoolExecutor(threads or usable_cores(), "encoder", initializer=_work_on_one_core)
+    pool = workers(threads or _usable_cores())
     exact = Encoder(loaded, f"{name}@{found[:12]}", "float32", pool, batch_tokens, packed=False)
     if allow_packing(loaded):
         packed = Encoder(loaded, exact.name, "float32", pool, batch_tokens, packed=True)
         exact = packed if _keeps_vectors(packed, exact, SAME_COSINE) else exact
     return exact if precision == "float32" else _light(exact, precision)
+
+
+def workers(threads: int, nice: int = 0) -> ThreadPoolExecutor:
+    """Threads that compute on a core each; on Linux `nice` lowers their priority and no other thread's."""
+
+    def begin() -> None:
+        import torch
+
+        torch.set_num_threads(1)
+        os.nice(nice)
+
+    return ThreadPoolExecutor(threads, "encoder", initializer=begin)
 
 
 def weights_sha256(folder: Path) -> str:
@@ -288,15 +301,8 @@ def _probing_s(encoder: Encoder) -> float:
     return min(round_s(), round_s())
 
 
-def usable_cores() -> int:
-    """The cores that this process may use."""
+def _usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _work_on_one_core() -> None:
-    import torch
-
-    torch.set_num_threads(1)
 
 
 def _computes_bfloat16(device: str) -> bool:

@@ -128,7 +128,7 @@ class EmbedderLink:
 def start_embedder(
     socket_path: Path | str,
     model: str = "bundled",
-    threads: int = 1,
+    threads: int = 2,
     log_path: Path | str = os.devnull,
     sha256: str | None = None,
 ) -> subprocess.Popen[bytes]:

@@ -3,7 +3,9 @@
     python -m embeddings.process --socket /run/feedrank/embedder.sock
 
 It loads its model, then listens, so that a connection means ready. `embeddings.link` says what is spoken.
-The OpenMP runtimes of torch, FAISS and LightGBM quarrel in one process, so the server imports the link.
+The OpenMP runtimes of torch, FAISS and LightGBM quarrel in one process, so the server imports the link. Once
+loaded, its threads step back where others want a core: a post can wait for its vector, a reader of a
+timeline can't.
 """
 
 import argparse
@@ -22,11 +24,13 @@ from threading import Event, Thread
 import numpy as np
 import pyarrow as pa
 
-from embeddings.encoder import Encoder, load_encoder
+from embeddings.encoder import Encoder, load_encoder, workers
 from embeddings.errors import EmbeddingError
 from embeddings.link import vectors_schema
 
 _log = logging.getLogger("embeddings.process")
+
+_NICE = 10
 
 
 class Embedder(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
@@ -93,6 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         Thread(target=_wait_for_end, args=(stop,), daemon=True).start()
     try:
         encoder = load_encoder(asked.model, revision_sha256=asked.sha256, threads=asked.threads)
+        encoder.pool = workers(asked.threads, _NICE)
         serve(asked.socket, encoder, stop)
     except EmbeddingError as error:
         parser.error(str(error))
@@ -109,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--socket", type=Path, required=True, help="where to listen; the file's mode is 0600")
     add("--model", default="bundled", help='"bundled" (the default), a folder, or a name on the hub')
     add("--sha256", help="the SHA-256 that the model's weights must have")
-    add("--threads", type=int, default=1, help="threads of torch (default 1)")
+    add("--threads", type=int, default=2, help="micro-batches side by side, a core each (default 2)")
     add("--exit-with-stdin", action="store_true", help="end when stdin closes, as when the parent ends")
     return parser
 

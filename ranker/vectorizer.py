@@ -38,9 +38,9 @@ class EmbedderSettings(BaseModel, frozen=True, extra="forbid"):
     )
     sha256: str = Field("", description="The SHA-256 that the model's weights must have; empty for any.")
     dimension: int = Field(384, ge=4, le=4096, description="Numbers in a vector; a multiple of 4.")
-    threads: int = Field(1, ge=1, description="Threads of the embedder process.")
-    batch_posts: int = Field(64, ge=1, le=1000, description="Posts sent to the embedder at a time.")
-    timeout_s: float = Field(60, gt=0, description="For one batch.")
+    threads: int = Field(2, ge=1, description="Cores that the embedder process uses when the rest is idle.")
+    batch_posts: int = Field(256, ge=1, le=1000, description="Posts sent to the embedder at a time.")
+    timeout_s: float = Field(300, gt=0, description="For one batch.")
 
 
 class Vectorizer:

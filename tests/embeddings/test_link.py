@@ -128,6 +128,15 @@ def test_a_new_embedder_takes_the_place_of_a_killed_one(own: tuple[subprocess.Po
         second.kill()
 
 
+def test_what_computes_steps_back_once_loaded(own: tuple[subprocess.Popen[bytes], Path]) -> None:
+    process, path = own
+    with EmbedderLink.connect(path, 10) as link:
+        link.embed(["a long story " * 200, *TEXTS], 30)
+    threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+    steps = [os.getpriority(os.PRIO_PROCESS, thread) - os.nice(0) for thread in threads]
+    assert steps.count(10) == 2
+
+
 def test_sigterm_ends_the_embedder_and_removes_its_socket(own: tuple[subprocess.Popen[bytes], Path]) -> None:
     process, path = own
     process.send_signal(signal.SIGTERM)
