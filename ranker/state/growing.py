@@ -145,40 +145,28 @@ class Field:
         if isinstance(key, tuple):
             place: Array = self[int(key[0])][key[1:]]
             return place
-        rows = np.atleast_1d(np.arange(len(self), dtype=np.int32)[key])
+        if isinstance(key, slice):
+            key = np.arange(*key.indices(len(self)))
+        rows = np.asarray(key, np.int32)
         values = self._filled(rows.ravel())
-        return (
-            values[0]
-            if np.ndim(key) == 0 and not isinstance(key, slice)
-            else values.reshape(*rows.shape, *values.shape[1:])
-        )
+        return values.reshape(*rows.shape, *values.shape[1:])
 
     def _filled(self, rows: Slots) -> Array:
         pool = self.pool
-        blank = np.full(pool.shape[1:], self.spec.fill, pool.dtype)
-        out = np.empty((len(rows), self.rows.spec.width, *pool.shape[1:]), pool.dtype)
-        blank_bytes = np.frombuffer(blank.tobytes(), np.uint8)
-        _fill(raw(pool), self.rows.start, self.rows.room, rows, blank_bytes, raw(out))
+        out = np.full((len(rows), self.rows.spec.width, *pool.shape[1:]), self.spec.fill, pool.dtype)
+        values = raw(pool)
+        _fill(values.ravel(), self.rows.start, self.rows.room, rows, values.shape[1], raw(out))
         return out
 
 
 @numba.njit(cache=True, nogil=True)
 def _fill(
-    pool: NDArray[np.uint8],
-    start: Int64s,
-    room: Slots,
-    rows: Slots,
-    blank: NDArray[np.uint8],
-    out: NDArray[np.uint8],
+    pool: NDArray[np.uint8], start: Int64s, room: Slots, rows: Slots, size: int, out: NDArray[np.uint8]
 ) -> None:
-    size = len(blank)
+    """Copy blocks of places of `size` bytes to the begin of rows."""
     for i in range(len(rows)):
-        first, held = start[rows[i]], room[rows[i]]
-        for j in range(held):
-            for b in range(size):
-                out[i, j * size + b] = pool[first + j, b]
-        for at in range(held * size, out.shape[1]):
-            out[i, at] = blank[at % size]
+        first, held = start[rows[i]] * size, room[rows[i]] * size
+        out[i, :held] = pool[first : first + held]
 
 
 @numba.njit(cache=True, nogil=True)
