@@ -1,7 +1,6 @@
 """What every benchmark's result holds beside its figures, and how it is printed."""
 
 import datetime
-import json
 import os
 import platform
 import subprocess
@@ -11,6 +10,8 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+
+from ranker.terminal import print_json
 
 
 def environment() -> dict[str, str | int]:
@@ -29,7 +30,7 @@ def emit(result: Mapping[str, Any], json_flag: bool) -> None:
     """Print a flat result with its environment: one JSON line for machines, or a table."""
     full = {**result, "environment": environment()}
     if json_flag:
-        print(json.dumps(full))  # noqa: T201
+        print_json(full)
         return
     table = Table("measure", "value")
     for name, value in {**result, **full["environment"]}.items():

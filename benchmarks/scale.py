@@ -4,9 +4,9 @@
 
 Networks of a week (benchmarks/week.py) with one viewer to ten posts; random viewers ask for first pages,
 without a server. Every size is measured with 500 candidates, the largest also with 100 to 2,000: sources are
-asked for twice as many, and what the filters leave is cut to the number. Heads are those of a bundle of 12
-heads of 100 trees. Keys are posts_<n>_candidates_<n>_<stage>_p50_ms, medians over the pages. Beside them stands how
-many were scored in the mean: a small network has no 2,000.
+asked for twice as many, and what the filters leave is cut to the number. Heads are those of a bundle of
+12 heads of 100 trees. Keys are posts_<n>_candidates_<n>_<stage>_p50_ms, medians over the pages. Beside them
+stands how many were scored in the mean: a small network has no 2,000.
 """
 
 import tempfile
