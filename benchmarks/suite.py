@@ -47,7 +47,7 @@ SUITE = (
         ("--posts", "1000000"),
         ("--posts", "3000"),
         (
-            "p50_ms",
+            "one_query_p50_ms",
             "recall_at_500",
             "four_interests_p50_ms",
             "four_interests_recall_at_120",

@@ -17,6 +17,9 @@ from numpy.typing import NDArray
 
 # Partial sums a row: four 512-bit registers, enough to hide the latency of an addition.
 LANES = 64
+_LINE = 64
+# Rows that are asked for before their turn comes.
+_AHEAD = 4
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _HALVES = ir.VectorType(ir.HalfType(), LANES)
@@ -72,6 +75,29 @@ def _declare_dot(_: Any, rows: Any, row: Any, queries: Any, query: Any, blocks: 
 _dot: Any = intrinsic(_declare_dot)
 
 
+def _declare_fetch(_: Any, rows: Any, row: Any) -> Any:  # noqa: ARG001
+    """Ask for a row's memory, which the processor brings while it computes."""
+
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
+        start = _row_address(context, builder, signature.args[0], values[0], values[1])
+        number = ir.IntType(32)
+        pointer = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
+        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
+        fields = context.make_array(signature.args[0])(context, builder, values[0])
+        with cgutils.for_range_slice(
+            builder, start.type(0), builder.extract_value(fields.strides, 0), start.type(_LINE)
+        ) as (offset, _):
+            place = builder.inttoptr(builder.add(start, offset), pointer)
+            builder.call(prefetch, [place, number(0), number(3), number(1)])
+        return context.get_dummy_value()
+
+    return types.void(rows, types.intp), generate
+
+
+_fetch: Any = intrinsic(_declare_fetch)
+
+
 def _readable(item: Any, dimensions: int) -> Any:
     return types.Array(item, dimensions, "C", readonly=True)
 
@@ -90,6 +116,8 @@ def _fill(rows: Any, slots: Any, queries: Any, out: Any) -> None:
     blocks = rows.shape[1] // LANES
     for i in range(slots.shape[0]):
         slot = slots[i]
+        if i + _AHEAD < slots.shape[0]:
+            _fetch(rows, slots[i + _AHEAD])
         for query in range(queries.shape[0]):
             out[query, i] = _dot(rows, slot, queries, query, blocks)
         # Only a zero row gives zeros for certain, so others seldom pay for the look.
