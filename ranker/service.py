@@ -1,6 +1,7 @@
 """The service: all parts of one server, put together and taken apart in order."""
 
 import fcntl
+import resource
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -72,6 +73,8 @@ class Service:
         self.journal = opening.enter_context(open_journal(settings))
         fold = Fold(self.state, self.slices)
         self.follower = Follower(self.journal, fold)
+        warmup.touch_everything(self.state.dimension, settings)
+        self._program_bytes = resident_bytes()
         self._restore(data)
         self.models = Models(data / "models")
         self.models.follow(self.state.in_service)
@@ -94,13 +97,22 @@ class Service:
             index=self.slices,
         )
         self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data)
-        warmup.touch_everything(self.state.dimension, settings)
         opening.callback(self._last_snapshot)
         compactor = Compactor(self.slices, self.state.turn.read)
         parts: list[Part] = [self.follower, compactor, self.impressions, self.upkeep]
         for part in [*parts, *([self.vectorizer] if settings.embedder.enabled else [])]:
             part.start()
             opening.callback(part.stop)
+
+    def memory(self) -> list[tuple[str, int, int]]:
+        """Each structure with its rows and bytes, largest first; the program is what was there before."""
+        rows = [
+            *self.state.memory(),
+            ("slices", len(self.slices), self.slices.nbytes),
+            ("sessions", len(self.sessions), self.sessions.nbytes),
+            ("program", 1, self._program_bytes),
+        ]
+        return sorted(rows, key=lambda row: -row[2])
 
     @property
     def owns_journal(self) -> bool:
@@ -159,3 +171,11 @@ def _locked(data: Path) -> IO[str]:
             f"another feedrank uses the data folder {data}: stop it, or choose another with --data"
         ) from error
     return file
+
+
+def resident_bytes() -> int:
+    """Memory that this process has; the most it ever had where the system does not tell (not Linux)."""
+    told = Path("/proc/self/statm")
+    if told.exists():
+        return int(told.read_text().split()[1]) * resource.getpagesize()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

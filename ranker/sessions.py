@@ -128,6 +128,12 @@ class Sessions:
             raise InvalidArgument("cursor", "cursor was not given by this service: start again without it")
         return session, place
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes, estimated: of a session itself, and of each place an id and some numbers."""
+        with self._lock:
+            return sum(2_000 + 130 * (len(one.ids) + len(one.left_out)) for one in self._open.values())
+
     def __len__(self) -> int:
         return len(self._open)
 

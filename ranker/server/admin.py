@@ -39,7 +39,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
         service, state = self._service, self._service.state
         with state.turn.read():
             posts = state.posts
-            memory = [*state.memory(), ("slices", len(service.slices), service.slices.nbytes)]
+            memory = service.memory()
             held = int((~posts.deleted[: posts.size]).sum())
             waiting = int(posts.awaits_vector[: posts.size].sum())
             service.models.follow(state.in_service)
@@ -59,7 +59,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
             vector_dimension=state.dimension,
             memory=[
                 admin_pb2.MemoryRow(structure=name, rows=rows, bytes=size)
-                for name, rows, size in sorted(memory, key=lambda row: -row[2])
+                for name, rows, size in memory
             ],
             snapshot_entry_id=snapshot.latest(service.upkeep.snapshots),
         )
