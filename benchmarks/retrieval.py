@@ -10,8 +10,8 @@ compaction between, as often as `--turnovers` says, and it is searched again. Tr
 stored half-precision vectors. The alternative in the same run is FAISS's flat index over float32, on one
 thread.
 
-The filters: `filtered` keeps posts on one side of a plane, as a language or community lies together in the
-space; `scattered` keeps any tenth, as an AI level might; `recent` keeps the newest tenth, by age. `insert_us` is
+The filters: `filtered` keeps posts on one side of a plane, as a language or community lies together in
+the space; `scattered` keeps any tenth, as an AI level might; `recent` keeps the newest. `insert_us` is
 processor time of adding and compacting, learning included, over all posts that were put. Searches take one
 thread. About 5 minutes and 4 GiB for a million posts and three turnovers on an idle machine.
 """

@@ -25,15 +25,15 @@ class SliceSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    slice_posts: int = Field(default=4_096, ge=1)
+    slice_posts: int = Field(default=2_048, ge=1)
     """Posts after which a slice is sealed. Until it is compressed, it is scanned exactly."""
     merged_posts: int = Field(default=262_144, ge=1)
     """Compressed neighbours become one slice of at most so many posts."""
     exact_posts: int = Field(default=8_192, ge=1_024)
     """An index, or what a filter leaves of it, is scanned exactly while it has no more posts."""
-    effort: float = Field(default=1.25, gt=0)
-    """A search visits so many times the root of the number of lists; a filter, or many results, raise it."""
-    reranked_per_result: float = Field(default=3.0, ge=1)
+    effort: float = Field(default=1.0, gt=0)
+    """A search visits so many times 16 lists and the root of all; a filter or many results raise it."""
+    reranked_per_result: float = Field(default=4.0, ge=1)
     """Estimated posts that get an exact cosine, for each result asked for."""
     reranked_least: int = Field(default=480, ge=1)
     """Estimated posts that get an exact cosine, at least."""
@@ -105,6 +105,11 @@ class Slice:
     def living(self) -> Slots:
         """The rows of the posts that can be found."""
         return np.flatnonzero(self.times[: self.rows] != GONE).astype(np.int32)
+
+    def posts_after(self, after_ms: int) -> int:
+        """About how many posts are not older, as if their times were evenly spread."""
+        span_ms = self.newest_ms - self.oldest_ms + 1
+        return min(self.posts, max(0, self.posts * (self.newest_ms - after_ms + 1) // span_ms))
 
     def selected(self, allowed: Mask | None, after_ms: int) -> Slots:
         """The slots that may answer."""
