@@ -23,12 +23,9 @@ log = structlog.get_logger()
 
 
 class LearningSettings(BaseModel, frozen=True, extra="forbid"):
-    """How the nights go."""
+    """How the nights go. After drift the window stays as long: what is older still teaches."""
 
     window_days: float = Field(14, gt=0, description="Days of impressions that a model learns from.")
-    after_drift_days: float = Field(
-        5, gt=0, description="The same after drift was noticed, growing again by a day a day."
-    )
     knobs: Knobs = Knobs(trees=40, leaves=15, learning_rate=0.15, patience=6, position="ignored", threads=1)
 
 
@@ -53,7 +50,6 @@ class Learner:
         self.data = data
         self.settings = settings or LearningSettings()
         self.nights: list[Night] = []
-        self._noticed_ms: int | None = None
 
     def learn(self, now_ms: int) -> journal_pb2.Entry | None:
         """One night: the entry that activates a new model, or None when there is none."""
@@ -69,14 +65,11 @@ class Learner:
 
     def _checked(self, night: Night) -> Night:
         quick = tuple(head.name for head in HEADS if head.horizon_ms <= HOUR_MS)
-        report = watch(self._examples(night.now_ms, quick))
-        if report.noticed:
-            self._noticed_ms = night.now_ms
-        return replace(night, drift=report)
+        return replace(night, drift=watch(self._examples(night.now_ms, quick)))
 
     def _trained(self, night: Night) -> Night:
         found = self._examples(night.now_ms, Choices().heads)
-        recent = found.examples.time_ms >= night.now_ms - int(self._window_days(night.now_ms) * DAY_MS)
+        recent = found.examples.time_ms >= night.now_ms - int(self.settings.window_days * DAY_MS)
         chosen = replace(found, examples=found.examples[recent])
         night = replace(night, examples=len(chosen.examples))
         if not night.examples:
@@ -87,9 +80,3 @@ class Learner:
 
     def _examples(self, now_ms: int, heads: tuple[str, ...]) -> ExampleSet:
         return example_set(data=self.data, choices=Choices(until_ms=now_ms, heads=heads))
-
-    def _window_days(self, now_ms: int) -> float:
-        if self._noticed_ms is None:
-            return self.settings.window_days
-        grown = self.settings.after_drift_days + (now_ms - self._noticed_ms) / DAY_MS
-        return min(grown, self.settings.window_days)
