@@ -31,11 +31,15 @@ from pydantic import (
 from ranker.calibration import Calibration, Chains, Platt, chains, probabilities
 from ranker.errors import BundleError
 from ranker.heads import Prediction, weights
-from ranker.trees import REPAIR, Doubles, Forest, Singles, forest_arrays, raw_scores
+from ranker.tree_kernel import raw_scores
+from ranker.tree_steps import Steps, steps_of
+from ranker.trees import REPAIR, Doubles, Forest, Singles, forest_arrays, no_categories
 
 MANIFEST = "manifest.json"
 FOREST = "forest.npz"
-FORMAT = 2
+FORMAT = 3
+OLDEST = 2
+"""The oldest format that is still read: its forests have no categorical nodes."""
 RANKING = "ranking"
 """The name of the ranking part among the forest's heads."""
 MAX_BYTES = 1 << 30
@@ -132,7 +136,7 @@ class Facts(BaseModel, frozen=True, extra="forbid"):
 class Manifest(Facts):
     """The file `manifest.json`."""
 
-    format: Literal[2]
+    format: Literal[2, 3]
     """Version of this layout."""
     libraries: dict[Name, Name]
     """Versions of the libraries that trained it."""
@@ -163,7 +167,7 @@ class Model:
             raise ValueError(
                 f"rows have shape {rows.shape}, not (n, {self.width}): build them with the bundle's features"
             )
-        raw = raw_scores(self.forest, rows)
+        raw = raw_scores(self._steps, rows)
         chances = np.zeros((len(rows), len(self.head_names)))
         chances[:, self._columns] = probabilities(raw[:, : len(self.heads)], self._chains)
         return Prediction(chances, self._value(chances, raw))
@@ -173,6 +177,10 @@ class Model:
         if (ranking := self.ranking) is None:
             return value
         return ranking.share * (ranking.a * raw[:, -1] + ranking.b) + (1 - ranking.share) * value
+
+    @cached_property
+    def _steps(self) -> Steps:
+        return steps_of(self.forest)
 
     @cached_property
     def _columns(self) -> list[int]:
@@ -236,7 +244,7 @@ def load(folder: Path, feature_names: Sequence[str], head_names: Sequence[str]) 
     manifest, content = _read(folder)
     _verify_features(manifest, feature_names)
     _verify_heads(manifest, head_names)
-    forest = Forest(heads=forest_heads(manifest), **_arrays(content))
+    forest = Forest(heads=forest_heads(manifest), **_arrays(content, manifest.format))
     if forest.width > len(manifest.features):
         raise BundleError(
             f"the trees test feature {forest.width - 1}, which has no name in the manifest: {REPAIR}"
@@ -294,10 +302,10 @@ def _manifest(folder: Path) -> Manifest:
 def _verify_format(folder: Path, content: bytes) -> None:
     """An older layout is no damage: it has a sentence of its own."""
     found = _Format.model_validate_json(content).format
-    if found < FORMAT:
+    if found < OLDEST:
         raise BundleError(
             f"the model {folder.name} has format {found}, which an older feedrank wrote; this one reads "
-            f"format {FORMAT}: train it again"
+            f"formats {OLDEST} to {FORMAT}: train it again"
         )
 
 
@@ -316,8 +324,8 @@ def _file(folder: Path, name: str) -> bytes:
         raise BundleError(f"{name} of the model {folder.name}: {reason}: {REPAIR}") from error
 
 
-def _arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
-    """The forest's arrays by name; no more and no fewer."""
+def _arrays(content: bytes, written: int) -> dict[str, npt.NDArray[Any]]:
+    """The forest's arrays by name, no more and no fewer, from a file of the format `written`."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             size = sum(entry.file_size for entry in archive.infolist())
@@ -329,11 +337,12 @@ def _arrays(content: bytes) -> dict[str, npt.NDArray[Any]]:
             arrays = {name: np.asarray(archive[name]) for name in archive.files}
     except _UNREADABLE as error:
         raise BundleError(f"{FOREST} does not hold plain arrays ({error}): {REPAIR}") from error
-    if arrays.keys() != forest_arrays().keys():
+    added = no_categories(arrays["feature"].size) if written == OLDEST and "feature" in arrays else {}
+    if arrays.keys() != forest_arrays().keys() - added.keys():
         raise BundleError(
             f"{FOREST} holds the arrays {_names(arrays)}, not {_names(forest_arrays())}: {REPAIR}"
         )
-    return arrays
+    return arrays | added
 
 
 def _verify_features(manifest: Manifest, names: Sequence[str]) -> None:

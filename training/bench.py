@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from ranker import features
 from ranker.bundle import RANKING
 from ranker.heads import NAMES, WEIGHTS
-from ranker.trees import Forest, raw_scores
+from ranker.tree_kernel import raw_scores
+from ranker.tree_steps import steps_of
+from ranker.trees import Forest
 from training.bundles import forest_from_boosters, pinned
 from training.examples import Examples
 from training.position import Position, at_places, chosen, examination
@@ -81,7 +83,7 @@ class Bench:
 
     def raw(self, boosters: dict[str, list[lightgbm.Booster]], rows: Rows) -> Floats:
         """Raw scores of rows, (n, len(boosters)), as the bundle would give them."""
-        return raw_scores(self.served(boosters), self.examples.features[rows])
+        return raw_scores(steps_of(self.served(boosters)), self.examples.features[rows])
 
 
 def parts_by_time(examples: Examples, *shares: float) -> list[Rows]:

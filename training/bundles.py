@@ -14,10 +14,11 @@ from typing import NamedTuple
 
 import lightgbm
 import numpy as np
+import numpy.typing as npt
 
 from ranker.bundle import FOREST, FORMAT, MANIFEST, RANKING, Facts, Manifest, forest_heads
 from ranker.errors import BundleError
-from ranker.trees import ZERO, Bools, Doubles, Forest, Ints, Missing, forest_arrays
+from ranker.trees import WORD, ZERO, Bools, Doubles, Forest, Ints, Missing, Words, forest_arrays
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "scipy")
 
@@ -25,8 +26,10 @@ Section = dict[str, str]
 
 _OBJECTIVES = {False: ("binary sigmoid:1", "cross_entropy"), True: ("lambdarank",)}
 _OF_NODES = ("feature", "threshold", "default_left", "missing")
+_CATEGORICAL = 1
 _DEFAULT_LEFT = 2
 _MISSING_SHIFT = 2
+_MISSING_BITS = 3
 
 
 def forest_from_boosters(boosters: Mapping[str, lightgbm.Booster | Sequence[lightgbm.Booster]]) -> Forest:
@@ -35,7 +38,7 @@ def forest_from_boosters(boosters: Mapping[str, lightgbm.Booster | Sequence[ligh
     Several boosters of one head are averaged: their trees stand side by side, each leaf divided by the number
     of boosters. The model text is read, not `dump_model()`: its arrays are flat and its numbers have 17
     digits, so every threshold and leaf is the same double. BundleError for what the kernel does not score:
-    categorical splits, linear trees, several classes, averaged (random forest) models, objectives other than
+    linear trees, several classes, averaged (random forest) models, objectives other than
     the plain sigmoid (LambdaRank for the head RANKING); and when the boosters were trained on different
     features.
     """
@@ -51,18 +54,22 @@ def forest_from_boosters(boosters: Mapping[str, lightgbm.Booster | Sequence[ligh
     trees = [tree for _, _, of_booster in parsed for tree in of_booster]
     nodes = [int(tree["num_leaves"]) - 1 for tree in trees]
     decision = _joined(trees, "decision_type").astype(np.int32)
+    categorical = decision & _CATEGORICAL != 0
+    node_words, words = _categories(trees, categorical)
     averaged = np.repeat([len(models[head]) for head, _, of in parsed for _ in of], np.add(nodes, 1))
     return Forest(
         heads=tuple(models),
         head_trees=_offsets([sum(len(trees) for _, trees in of_head) for of_head in models.values()]),
         tree_nodes=_offsets(nodes),
         feature=_joined(trees, "split_feature").astype(np.int32),
-        threshold=_joined(trees, "threshold"),
+        threshold=np.where(categorical, 0.0, _joined(trees, "threshold")),
         left=_joined(trees, "left_child").astype(np.int32),
         right=_joined(trees, "right_child").astype(np.int32),
         default_left=decision & _DEFAULT_LEFT != 0,
-        missing=(decision >> _MISSING_SHIFT).astype(np.uint8),
+        missing=(decision >> _MISSING_SHIFT & _MISSING_BITS).astype(np.uint8),
         leaf_value=_joined(trees, "leaf_value") / averaged,
+        node_words=node_words,
+        words=words,
     )
 
 
@@ -77,6 +84,7 @@ def pinned(forest: Forest, feature: int, value: float) -> Forest:
         for tree in range(len(forest.tree_nodes) - 1)
     ]
     node = np.concatenate([tree.node for tree in trees])
+    words = [forest.words[slice(*forest.node_words[one : one + 2])] for one in node]
     return replace(
         forest,
         tree_nodes=_offsets([len(tree.node) for tree in trees]),
@@ -84,6 +92,8 @@ def pinned(forest: Forest, feature: int, value: float) -> Forest:
         left=np.concatenate([tree.left for tree in trees]),
         right=np.concatenate([tree.right for tree in trees]),
         leaf_value=forest.leaf_value[np.concatenate([tree.leaf for tree in trees])],
+        node_words=_offsets([len(of_node) for of_node in words]),
+        words=np.concatenate([forest.words[:0], *words]),
     )
 
 
@@ -116,10 +126,22 @@ def _several(boosters: lightgbm.Booster | Sequence[lightgbm.Booster]) -> Sequenc
 
 
 def _goes_left(forest: Forest, value: float) -> Bools:
-    """Where each node sends a value, after LightGBM's Tree::NumericalDecision."""
+    """Where each node sends a value, after LightGBM's Tree::Decision."""
     zero = abs(value) <= ZERO
     absent = zero & (forest.missing == Missing.ZERO)
-    return np.where(absent, forest.default_left, (0.0 if zero else value) <= forest.threshold)
+    numeric = np.where(absent, forest.default_left, (0.0 if zero else value) <= forest.threshold)
+    return np.where(forest.categorical, _in_set(forest, value), numeric)
+
+
+def _in_set(forest: Forest, value: float) -> Bools:
+    """Which nodes' sets hold the category that the value is cut to."""
+    if value <= -1:
+        return np.zeros(len(forest.feature), np.bool_)
+    word, bit = divmod(int(value), WORD)
+    holds = np.append(forest.words >> np.uint32(bit) & 1, 0) == 1
+    place = forest.node_words[:-1] + np.int64(word)
+    found: Bools = (place < forest.node_words[1:]) & holds[np.minimum(place, len(forest.words))]
+    return found
 
 
 class _Tree(NamedTuple):
@@ -167,11 +189,9 @@ def _lines(section: str) -> Section:
 
 def _refuse_other_kinds(head: str, header: Section, trees: list[Section]) -> None:
     linear = any(int(tree.get("is_linear", "0")) for tree in trees)
-    categorical = any(int(tree["num_cat"]) for tree in trees)
     reasons = {
         "has several classes: train one binary booster a head": header["num_tree_per_iteration"] != "1",
         "averages its trees (random forest): train with boosting=gbdt": "average_output" in header,
-        "has categorical splits: train with numeric features only": categorical,
         "has linear trees: train with linear_tree=false": linear,
         "does not predict the plain sigmoid: train with objective=binary and sigmoid=1": (
             header.get("objective") not in _OBJECTIVES[head == RANKING]
@@ -187,7 +207,21 @@ def _joined(trees: list[Section], key: str) -> Doubles:
     return np.array([float(number) for tree in trees for number in tree.get(key, "").split()])
 
 
-def _offsets(counts: list[int]) -> Ints:
+def _categories(trees: list[Section], categorical: Bools) -> tuple[Ints, Words]:
+    """The offsets and the words of the nodes' sets. A categorical node's threshold is its set's number."""
+    sets = []
+    for tree in trees:
+        cuts = [int(cut) for cut in tree.get("cat_boundaries", "").split()]
+        words = [int(word) for word in tree.get("cat_threshold", "").split()]
+        tests = zip(tree.get("decision_type", "").split(), tree.get("threshold", "").split(), strict=True)
+        numbers = [int(float(number)) for kind, number in tests if int(kind) & _CATEGORICAL]
+        sets += [words[cuts[number] : cuts[number + 1]] or [0] for number in numbers]
+    lengths = np.zeros(len(categorical), np.int64)
+    lengths[categorical] = [len(of_node) for of_node in sets]
+    return _offsets(lengths), np.array([word for of_node in sets for word in of_node], np.uint32)
+
+
+def _offsets(counts: list[int] | npt.NDArray[np.int64]) -> Ints:
     return np.cumsum([0, *counts]).astype(np.int32)
 
 

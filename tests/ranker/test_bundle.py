@@ -26,7 +26,7 @@ from ranker.bundle import (
 )
 from ranker.calibration import Platt
 from ranker.errors import BundleError
-from ranker.trees import Forest, forest_arrays
+from ranker.trees import Forest, forest_arrays, no_categories
 from training.bundles import save_bundle
 
 FEATURES = ("age", "likes", "affinity")
@@ -45,6 +45,7 @@ def stump(left: float, right: float, feature: int = 1) -> dict[str, Any]:
         "default_left": np.array([True]),
         "missing": np.array([2], np.uint8),
         "leaf_value": np.array([left, right]),
+        **no_categories(1),
     }
 
 
@@ -150,7 +151,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format", 3),
+        ("format", 4),
         ("seed", "x"),
         ("heads", []),
         ("metrics", {"auc": "NaN"}),
@@ -164,10 +165,18 @@ def test_a_manifest_of_another_form_is_refused_by_field(tmp_path: Path, field: s
     assert f"manifest.json of m1: {field}" in refusal(folder)
 
 
+def test_a_bundle_of_the_format_without_categories_is_still_read(tmp_path: Path) -> None:
+    folder = saved(tmp_path)
+    rewrite(folder, npz(**{name: stump(0.0, 1.0)[name] for name in stump(0.0, 1.0) if "words" not in name}))
+    assert "forest.npz holds the arrays" in refusal(folder)
+    change(folder, format=2)
+    assert not load(folder, FEATURES, HEADS).forest.categorical.any()
+
+
 def test_a_bundle_of_the_first_format_is_refused_with_what_to_do(tmp_path: Path) -> None:
     folder = saved(tmp_path)
     change(folder, format=1)
-    assert refusal(folder).endswith("an older feedrank wrote; this one reads format 2: train it again")
+    assert refusal(folder).endswith("an older feedrank wrote; this one reads formats 2 to 3: train it again")
 
 
 @pytest.mark.parametrize(
@@ -197,7 +206,7 @@ def saved_with_ranking(models: Path, **changes: Any) -> Path:
     """The stump is the head's, and a second one, of other leaves, the ranking part's."""
     two = {name: np.concatenate([array, array]) for name, array in stump(0.0, 1.0).items()}
     cuts = {"head_trees": np.arange(3, dtype=np.int32), "tree_nodes": np.arange(3, dtype=np.int32)}
-    two |= cuts | {"leaf_value": np.array([0.0, 1.0, -3.0, 5.0])}
+    two |= cuts | {"leaf_value": np.array([0.0, 1.0, -3.0, 5.0])} | no_categories(2)
     return save_bundle(models, Forest(heads=("like", RANKING), **two), facts(ranking=ranking(**changes)))
 
 

@@ -7,10 +7,13 @@ from typing import Any
 import lightgbm
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ranker.bundle import FOREST, RANKING, Facts, HeadFacts, load
 from ranker.errors import BundleError
-from ranker.trees import raw_scores
+from ranker.tree_kernel import raw_scores
+from ranker.tree_steps import steps_of
+from ranker.trees import Forest
 from training.bundles import forest_from_boosters, pinned, save_bundle
 
 FEATURES = tuple(f"f{i}" for i in range(4))
@@ -41,6 +44,10 @@ def facts(**changes: Any) -> Facts:
     return Facts(**{**fixed, **changes})
 
 
+def scores_of(forest: Forest, rows: NDArray[np.float32] = ROWS) -> NDArray[np.float64]:
+    return raw_scores(steps_of(forest), rows)
+
+
 def test_thresholds_and_leaves_are_the_same_doubles() -> None:
     model = booster()
     forest = forest_from_boosters({"like": model})
@@ -52,7 +59,7 @@ def test_thresholds_and_leaves_are_the_same_doubles() -> None:
 
 def test_a_label_that_never_varies_gives_a_constant_score() -> None:
     model = booster(labels=np.zeros(300))
-    scores = raw_scores(forest_from_boosters({"like": model}), ROWS)
+    scores = scores_of(forest_from_boosters({"like": model}))
     assert np.array_equal(scores[:, 0], model.predict(ROWS, raw_score=True))
     assert len(np.unique(scores)) == 1
 
@@ -62,7 +69,7 @@ def test_a_booster_ends_at_its_best_iteration() -> None:
     model.best_iteration = 3
     forest = forest_from_boosters({"like": model})
     assert len(forest.tree_nodes) - 1 == 3
-    assert np.array_equal(raw_scores(forest, ROWS)[:, 0], model.predict(ROWS, raw_score=True))
+    assert np.array_equal(scores_of(forest)[:, 0], model.predict(ROWS, raw_score=True))
 
 
 @pytest.mark.parametrize(
@@ -80,12 +87,31 @@ def test_a_model_of_another_kind_is_refused(settings: dict[str, Any], sentence: 
         forest_from_boosters({"like": booster(**settings)})
 
 
-def test_categorical_splits_are_refused() -> None:
-    rows = np.random.default_rng(2).integers(0, 9, (300, 1)).astype(np.float64)
-    data = lightgbm.Dataset(rows, rows[:, 0] % 2, categorical_feature=[0])
-    model = lightgbm.train({"objective": "binary", "verbose": -1, "num_threads": 1}, data, 2)
-    with pytest.raises(BundleError, match="has categorical splits: train with numeric features only"):
-        forest_from_boosters({"like": model})
+def of_categories() -> tuple[lightgbm.Booster, NDArray[np.float32]]:
+    """Two columns of categories up to 99, which decide together with a number."""
+    random = np.random.default_rng(2)
+    rows = np.column_stack([random.integers(0, 100, (900, 2)), random.normal(size=900)]).astype(np.float32)
+    labels = (rows[:, 0] % 3 == 0) ^ (rows[:, 1] % 5 < 2) ^ (rows[:, 2] > 1)
+    fixed = {"objective": "binary", "num_threads": 1, "verbose": -1, "min_data_per_group": 1}
+    data = lightgbm.Dataset(rows, labels, categorical_feature=[0, 1], params={"max_bin": 100})
+    return lightgbm.train({**fixed, "cat_smooth": 1, "min_data_in_leaf": 3}, data, 5), rows
+
+
+def test_categorical_splits_keep_their_sets() -> None:
+    model, rows = of_categories()
+    forest = forest_from_boosters({"like": model})
+    assert 0 < forest.categorical.sum() < len(forest.feature)
+    assert np.array_equal(scores_of(forest, rows)[:, 0], model.predict(rows, raw_score=True))
+
+
+@pytest.mark.parametrize("value", [-3.0, -0.5, 7.5, 64.0, 99.0, 1e6])
+def test_a_column_of_categories_is_pinned_too(value: float) -> None:
+    model, rows = of_categories()
+    forest = pinned(forest_from_boosters({"like": model}), 0, value)
+    held = rows.copy()
+    held[:, 0] = value
+    assert np.array_equal(scores_of(forest, rows)[:, 0], model.predict(held, raw_score=True))
+    assert forest.categorical.any()
 
 
 def test_boosters_of_different_features_are_refused() -> None:
@@ -153,7 +179,7 @@ def test_a_version_that_is_no_folder_name_is_refused(version: str) -> None:
 
 def test_two_boosters_of_a_head_are_averaged() -> None:
     one, two = booster(), booster(labels=ROWS[:, 1] > 0)
-    scores = raw_scores(forest_from_boosters({"like": [one, two]}), ROWS)[:, 0]
+    scores = scores_of(forest_from_boosters({"like": [one, two]}))[:, 0]
     expected = (one.predict(ROWS, raw_score=True) + two.predict(ROWS, raw_score=True)) / 2
     assert scores == pytest.approx(expected, rel=1e-9)
 
@@ -165,7 +191,7 @@ def test_a_pinned_forest_scores_as_if_the_column_held_the_value(value: float, co
     forest = pinned(forest_from_boosters({"like": trees}), column, value)
     held = ROWS.copy()
     held[:, column] = value
-    assert np.array_equal(raw_scores(forest, ROWS)[:, 0], trees.predict(held, raw_score=True))
+    assert np.array_equal(scores_of(forest)[:, 0], trees.predict(held, raw_score=True))
     assert column not in forest.feature
 
 
@@ -174,7 +200,7 @@ def test_a_tree_that_tests_the_pinned_column_only_becomes_a_leaf() -> None:
     fixed = {"objective": "binary", "num_threads": 1, "verbose": -1, "min_data_in_leaf": 5}
     forest = pinned(forest_from_boosters({"like": lightgbm.train(fixed, alone, 3)}), 0, 1.0)
     assert (len(forest.feature), len(forest.leaf_value), forest.width) == (0, 3, 0)
-    assert len(np.unique(raw_scores(forest, ROWS))) == 1
+    assert len(np.unique(scores_of(forest))) == 1
 
 
 def test_a_part_that_learned_the_order_is_taken_for_the_ranking_only() -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from ranker.exploration import ExplorationSettings, swap
 from ranker.heads import NAMES
-from ranker.trees import raw_scores
+from ranker.tree_kernel import raw_scores
+from ranker.tree_steps import steps_of
 from tests.training.test_train import made_up
 from training.bench import Bench, parts_by_time
 from training.examples import Examples
@@ -69,7 +70,7 @@ def test_what_was_shown_low_is_not_taken_for_bad() -> None:
     better = {}
     for way in ("ignored", "place", "propensity"):
         forest = fit(served(), KNOBS.model_copy(update={"position": way})).model.forest
-        low, high = raw_scores(forest, rows)[:, 0]
+        low, high = raw_scores(steps_of(forest), rows)[:, 0]
         better[way] = high - low
     assert better["propensity"] < 0.9 * better["ignored"]
     assert better["place"] < better["ignored"]
