@@ -28,7 +28,7 @@ _MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (r"^(real|drawn)_", Meaning("", "neither")),  # what data are like
     (r"lateness|^generator_|_generator_", Meaning("", "neither")),
     (r"(^|_)recall(_|$)|kept_value", Meaning("", "higher", tolerance=0.01)),
-    (r"(^|_)coverage$", Meaning("", "neither")),
+    (r"(^|_)coverage$|accounted_share$", Meaning("", "neither")),
     (r"cosine", Meaning("", "higher", tolerance=0.001)),
     (r"(^|_)auc$", Meaning("", "higher", tolerance=0.01)),
     (r"calibration_error|(^|_)rmse$", Meaning("", "lower")),
@@ -40,12 +40,12 @@ _MEANINGS: tuple[tuple[str, Meaning], ...] = (
         Meaning("x", "higher"),
     ),
     (r"(^|_)memory_ratio$", Meaning("x", "lower")),
-    (r"bytes_per_post$", Meaning("bytes", "lower")),
+    (r"bytes_per_(post|viewer)$", Meaning("bytes", "lower")),
     (r"_(mb|mib)$", Meaning("MiB", "lower")),
     (r"_gib$", Meaning("GiB", "lower")),
     (r"_bytes$", Meaning("bytes", "lower")),
     (r"_ms$", Meaning("ms", "lower")),
-    (r"_us$", Meaning("µs", "lower")),
+    (r"_us(_|$)", Meaning("µs", "lower")),
     (r"_s$|^seconds$|_seconds$", Meaning("s", "lower")),
 )
 """By the first pattern that is found in a key."""

@@ -129,7 +129,7 @@ def ratios(results: Results) -> Figure | None:
     reach = np.array([(m - min(v), max(v) - m) for m, (_, v) in zip(middle, rows, strict=True)]).T
     with _figure(8, 0.9 + 0.32 * len(rows)) as figure:
         axes = figure.subplots()
-        axes.barh(range(len(rows)), middle, 0.6, xerr=reach, color=BLUE, ecolor=GREY)
+        axes.barh(range(len(rows)), middle - 1, 0.6, 1, xerr=reach, color=BLUE, ecolor=GREY)
         for row, value in enumerate(middle):
             axes.annotate(f" {value:.3g}", (value + reach[1, row], row), va="center", size=8)
         axes.axvline(1, color=GREY, lw=1)

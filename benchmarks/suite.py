@@ -45,7 +45,7 @@ SUITE = (
         "retrieval",
         8,
         ("--posts", "1000000"),
-        ("--posts", "3000"),
+        ("--posts", "3000", "--turnovers", "0"),
         (
             "one_query_p50_ms",
             "recall_at_500",
@@ -56,6 +56,15 @@ SUITE = (
     ),
     Benchmark(
         "sources", 4, _MILLION, (*_FEW, "--asking", "20", "--rounds", "1"), ("sources_p50_ms", "page_p50_ms")
+    ),
+    Benchmark(
+        "fold",
+        3,
+        ("--posts", "100000", "--viewers", "10000"),
+        ("--posts", "2000", "--viewers", "200", "--batches", "2"),
+    ),
+    Benchmark(
+        "memory", 3, _MILLION, _FEW, ("resident_mb", "accounted_share", "bytes_per_post", "bytes_per_viewer")
     ),
     Benchmark("embedding", 3, ("--threads", "2"), ("--posts", "60", "--rounds", "1"), ("posts_per_second",)),
     Benchmark("startup", 3, _MILLION, (*_FEW, "--repeats", "1"), ("warm_median_s",)),
