@@ -304,7 +304,7 @@ def _pushed(
             _emptied(k, vector, weight, time_ms)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _learn(
     vector: NDArray[np.uint16],
     weight: NDArray[np.float32],

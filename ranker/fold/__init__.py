@@ -16,6 +16,9 @@ from ranker.state import State
 
 __all__ = ["Fold", "Index"]
 
+_READ: dict[str, Callable[[Any], Any]] = {"posts": posts.read, "events": events.read}
+"""What is made of a change before it is applied."""
+
 
 class Fold:
     """Applies entries to a state, and tells the index."""
@@ -45,9 +48,12 @@ class Fold:
             raise JournalError(
                 f"entry {position} holds a change that this version does not know: upgrade feedrank"
             )
+        content = getattr(entry, change)
+        if change in _READ:  # before the turn: readers need not wait for what needs no state
+            content = _READ[change](content)
         with self.state.turn.write():
             self.state.time_ms = max(self.state.time_ms, entry.time_ms)
-            self._apply[change](getattr(entry, change))
+            self._apply[change](content)
             self._make_room()
             self.state.position = position
 

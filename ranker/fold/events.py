@@ -41,9 +41,14 @@ class _Batch:
     stayed: Flags
 
 
-def record(state: State, change: journal_pb2.Events) -> None:
+def read(change: journal_pb2.Events) -> EventColumns:
+    """The events of an entry."""
+    return EventColumns.of_change(change)
+
+
+def record(state: State, events: EventColumns) -> None:
     """Fold a batch of events, in order."""
-    batch = _settled(state, change)
+    batch = _settled(state, events)
     if len(batch.viewer):
         _relate(state, batch)
         _count(state, batch)
@@ -51,9 +56,8 @@ def record(state: State, change: journal_pb2.Events) -> None:
         _teach(state, batch)
 
 
-def _settled(state: State, change: journal_pb2.Events) -> _Batch:
+def _settled(state: State, events: EventColumns) -> _Batch:
     """The batch without events that were folded before, with what each one counts."""
-    events = EventColumns.of_change(change)
     events = events.only(np.flatnonzero(state.event_ids.admit_all(events.event_id)))
     viewer, named = np.ascontiguousarray(state.users_of(_people(events)).reshape(-1, 2).T)
     post = state.post_ids.find(events.post_id)

@@ -1,17 +1,22 @@
 """The fold of posts: put, deleted, and given their vectors."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+import numba
 import numpy as np
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
+from numpy.typing import NDArray
 
 from ranker.fold import taste
 from ranker.fold.index import Index
 from ranker.state import NONE, State, rings, tables
-from ranker.state.columns import Array, Slots, padded
+from ranker.state.columns import Slots
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import hash_of
+from ranker.state.strings import Hashes, Int64s, Strings
+from ranker.state.tables import Flags
 from ranker.text import fold as fold_text
 from ranker.text import primary_language
 
@@ -27,14 +32,47 @@ _PATIENCE = 100_000
 """Posts: a parent that comes more than so many later is not looked for, so that an entry stays cheap."""
 
 
-def put(state: State, index: Index, change: journal_pb2.Posts) -> None:
+@dataclass(frozen=True)
+class PostColumns:
+    """n different posts as columns: all that can be made of an entry without the state."""
+
+    ids: list[str]
+    author: list[str]
+    created_ms: Int64s
+    language: list[str]
+    community: list[str]
+    topics: list[list[str]]
+    labels: list[list[str]]
+    provenance: list[int]
+    form: list[int]
+    parent: list[str]
+    parent_hash: Hashes
+    media: list[int]
+    has_prompt: list[bool]
+    text: list[bytes]
+    media_text: list[bytes]
+    folded: list[bytes]
+    text_hash: Hashes
+    has_words: Flags
+    vector: NDArray[np.float16]
+    """Of those that bring one, in order."""
+    brings_vector: Flags
+
+
+def read(change: journal_pb2.Posts) -> list[PostColumns]:
+    """The posts of an entry; one that comes again begins further columns."""
+    parts: list[dict[str, types_pb2.Post]] = [{}]
+    for row in change.posts:
+        if row.id in parts[-1]:
+            parts.append({})
+        parts[-1][row.id] = row
+    return [_columns(list(part.values())) for part in parts]
+
+
+def put(state: State, index: Index, columns: Sequence[PostColumns]) -> None:
     """Add posts, or replace those that are known; counts are kept."""
-    known = state.posts.size
-    brought = [slot for row in change.posts if (slot := _put(state, index, row)) != NONE]
-    if state.posts.size > known:
-        _join(state, known)
-    vectored = np.array(brought, np.int32)
-    _found(state, index, vectored[state.posts.has_vector[vectored]])
+    for one in columns:
+        _put(state, index, one)
 
 
 def delete(state: State, index: Index, change: journal_pb2.DeletedPosts) -> None:
@@ -64,23 +102,55 @@ def put_vectors(state: State, index: Index, change: journal_pb2.Vectors) -> None
     taste.teach_early_engagers(state, slots)
 
 
-def _put(state: State, index: Index, row: types_pb2.Post) -> int:
-    """Put one post. Returns its slot when it brought a vector, else NONE."""
-    posts = state.posts
-    slot = state.post_ids.add(row.id)
-    posts.append(len(state.post_ids) - posts.size)
-    posts.created_ms[slot] = row.created_ms
-    posts.deleted[slot] = False
-    _announce(state, slot, row)
-    posts.topics[slot] = _terms(state, state.topic_ids, row.topics, posts.topics.shape[1])
-    posts.labels[slot] = _terms(state, state.label_ids, row.safety_labels, posts.labels.shape[1])
-    posts.provenance[slot] = row.provenance
-    _set_form(state, slot, row)
-    _set_words(state, index, slot, row)
-    if row.vector:
-        posts.vector[slot] = _unit(np.array(row.vector, np.float64))
-        posts.has_vector[slot], posts.awaits_vector[slot] = True, False
-    return slot if row.vector else NONE
+def _columns(rows: Sequence[types_pb2.Post]) -> PostColumns:
+    parents = [[(bit, name) for bit, field in _FORMS if (name := getattr(row, field))] for row in rows]
+    first = [found[0][1] if found else "" for found in parents]
+    media = ["\n".join(t for m in row.media for t in (m.prompt, m.alt_text) if t) for row in rows]
+    spoken = ["\n".join(t for t in (row.text, more) if t) for row, more in zip(rows, media, strict=True)]
+    return PostColumns(
+        ids=[row.id for row in rows],
+        author=[row.author_id for row in rows],
+        created_ms=np.array([row.created_ms for row in rows], np.int64),
+        language=[primary_language(row.language) for row in rows],
+        community=[row.community_id for row in rows],
+        topics=[[name.casefold() for name in row.topics] for row in rows],
+        labels=[[name.casefold() for name in row.safety_labels] for row in rows],
+        provenance=[row.provenance for row in rows],
+        form=[sum(bit for bit, _ in found) for found in parents],
+        parent=first,
+        parent_hash=np.array([hash_of(name) if name else 0 for name in first], np.uint64),
+        media=[sum({1 << medium.kind for medium in row.media}) for row in rows],
+        has_prompt=[any(medium.prompt for medium in row.media) for row in rows],
+        text=[row.text.encode() for row in rows],
+        media_text=[text.encode() for text in media],
+        folded=[fold_text(text).encode() for text in spoken],
+        text_hash=np.array([hash_of(text) for text in spoken], np.uint64),
+        has_words=np.array([bool(text.strip()) for text in spoken], np.bool_),
+        vector=_units([row.vector for row in rows if row.vector]),
+        brings_vector=np.array([bool(row.vector) for row in rows], np.bool_),
+    )
+
+
+def _put(state: State, index: Index, new: PostColumns) -> None:
+    posts, known = state.posts, state.posts.size
+    slots = state.post_ids.slots_of(Strings.of(new.ids))
+    posts.append(len(state.post_ids) - known)
+    posts.created_ms[slots] = new.created_ms
+    posts.deleted[slots] = False
+    _announce(state, slots, new)
+    posts.topics[slots] = _terms(state, state.topic_ids, new.topics, posts.topics.shape[1])
+    posts.labels[slots] = _terms(state, state.label_ids, new.labels, posts.labels.shape[1])
+    for name in ("provenance", "form", "parent_hash", "media", "has_prompt"):
+        getattr(posts, name)[slots] = getattr(new, name)
+    posts.parent[slots] = state.post_ids.slots(new.parent)
+    _set_words(state, index, slots, new)
+    vectored = slots[new.brings_vector]
+    if len(vectored):
+        posts.vector[vectored] = new.vector
+    posts.has_vector[vectored], posts.awaits_vector[vectored] = True, False
+    if posts.size > known:
+        _join(state, known)
+    _found(state, index, vectored)
 
 
 def _join(state: State, known: int) -> None:
@@ -94,63 +164,50 @@ def _join(state: State, known: int) -> None:
         posts.parent[found] = [new[wanted] for wanted in posts.parent_hash[found].tolist()]
 
 
-def _announce(state: State, slot: int, row: types_pb2.Post) -> None:
-    """Enter the post with its author, language and community, and take it from those it had before."""
+def _announce(state: State, slots: Slots, new: PostColumns) -> None:
+    """Enter posts with their authors, languages and communities, and take them from those they had before."""
     users = state.users
-    author = state.user(row.author_id)
-    users.active_ms[author] = max(users.active_ms[author], row.created_ms)
-    language = state.place("language", primary_language(row.language))
-    community = state.place("community", row.community_id)
-    one = np.array([slot], np.int32)
-    for column, ring, count, place in (
+    author = state.users_of(Strings.of(new.author))
+    np.maximum.at(users.active_ms, author, new.created_ms)
+    language = state.places_of("language", Strings.of(new.language))
+    community = state.places_of("community", Strings.of(new.community))
+    for column, ring, count, places in (
         (state.posts.author, users.posts, users.post_count, author),
         (state.posts.language, state.languages.recent, state.languages.recent_count, language),
         (state.posts.community, state.communities.recent, state.communities.recent_count, community),
     ):
-        if column[slot] != place:
-            rings.discard(ring, count, column[one], one)
-            column[slot] = place
-            rings.push(ring, count, column[one], one)
+        moved = column[slots] != places
+        rings.discard(ring, count, column[slots[moved]], slots[moved])
+        column[slots] = places
+        rings.push(ring, count, places[moved], slots[moved])
 
 
-def _set_form(state: State, slot: int, row: types_pb2.Post) -> None:
+def _set_words(state: State, index: Index, slots: Slots, new: PostColumns) -> None:
     posts = state.posts
-    parents = [(bit, parent) for bit, field in _FORMS if (parent := getattr(row, field))]
-    posts.form[slot] = sum(bit for bit, _ in parents)
-    posts.parent[slot] = state.post_ids.slot(parents[0][1]) if parents else NONE
-    posts.parent_hash[slot] = hash_of(parents[0][1]) if parents else 0
-    posts.media[slot] = sum({1 << medium.kind for medium in row.media})
-    posts.has_prompt[slot] = any(medium.prompt for medium in row.media)
-
-
-def _set_words(state: State, index: Index, slot: int, row: types_pb2.Post) -> None:
-    posts = state.posts
-    media_text = "\n".join(text for medium in row.media for text in (medium.prompt, medium.alt_text) if text)
-    spoken = "\n".join(text for text in (row.text, media_text) if text)
-    posts.text.set(slot, _bytes(row.text))
-    posts.media_text.set(slot, _bytes(media_text))
-    posts.folded.set(slot, _bytes(fold_text(spoken)))
-    if posts.text_hash[slot] != (fresh := hash_of(spoken)):
-        posts.text_hash[slot] = fresh
-        posts.awaits_vector[slot] = bool(spoken.strip())
-        _lose_vector(state, index, slot)
+    posts.text.set_all(slots, new.text)
+    posts.media_text.set_all(slots, new.media_text)
+    posts.folded.set_all(slots, new.folded)
+    changed = posts.text_hash[slots] != new.text_hash
+    posts.text_hash[slots] = new.text_hash
+    posts.awaits_vector[slots[changed]] = new.has_words[changed]
+    _lose_vectors(state, index, slots[changed])
 
 
 def _delete(state: State, index: Index, slots: Slots) -> None:
     posts = state.posts
-    for slot in slots.tolist():
-        posts.deleted[slot], posts.awaits_vector[slot] = True, False
-        posts.text_hash[slot] = 0
-        for words in (posts.text, posts.media_text, posts.folded):
-            words.set(slot, _bytes(""))
-        _lose_vector(state, index, slot)
+    posts.deleted[slots], posts.awaits_vector[slots] = True, False
+    posts.text_hash[slots] = 0
+    for words in (posts.text, posts.media_text, posts.folded):
+        words.set_all(slots, [b""] * len(slots))
+    _lose_vectors(state, index, slots)
 
 
-def _lose_vector(state: State, index: Index, slot: int) -> None:
-    if state.posts.has_vector[slot]:
-        state.posts.has_vector[slot] = False
-        state.posts.vector[slot] = 0
-        index.remove(np.array([slot], np.int32))
+def _lose_vectors(state: State, index: Index, slots: Slots) -> None:
+    lost = slots[state.posts.has_vector[slots]]
+    state.posts.has_vector[lost] = False
+    state.posts.vector[lost] = 0
+    if len(lost):
+        index.remove(lost)
 
 
 def _found(state: State, index: Index, slots: Slots) -> None:
@@ -158,14 +215,30 @@ def _found(state: State, index: Index, slots: Slots) -> None:
         index.add(slots, state.posts.created_ms[slots])
 
 
-def _terms(state: State, ids: Ids, names: Sequence[str], width: int) -> Slots:
-    return padded([state.term(ids, name.casefold()) for name in names], width)
+def _terms(state: State, ids: Ids, names: Sequence[Sequence[str]], width: int) -> Slots:
+    """The different terms of each post: int32 (n, width), filled with NONE."""
+    terms = ids.slots_of(Strings.of([name for some in names for name in some]), state.settings.max_terms)
+    return _different(terms, np.array([len(some) for some in names], np.int64), width)
 
 
-def _unit(vector: Array) -> Array:
-    unit: Array = (vector / np.linalg.norm(vector)).astype(np.float16)
+@numba.njit(cache=True, nogil=True)
+def _different(values: Slots, lengths: Int64s, width: int) -> Slots:
+    out = np.full((len(lengths), width), -1, np.int32)
+    at = 0
+    for row in range(len(lengths)):
+        filled = 0
+        for value in values[at : at + lengths[row]]:
+            if value >= 0 and filled < width and not np.any(out[row, :filled] == value):
+                out[row, filled] = value
+                filled += 1
+        at += lengths[row]
+    return out
+
+
+def _units(vectors: Sequence[Sequence[float]]) -> NDArray[np.float16]:
+    """Rows of unit length."""
+    if not vectors:
+        return np.empty((0, 0), np.float16)
+    exact = np.array([np.fromiter(one, np.float64, len(one)) for one in vectors])
+    unit: NDArray[np.float16] = (exact / np.linalg.norm(exact, axis=1, keepdims=True)).astype(np.float16)
     return unit
-
-
-def _bytes(text: str) -> Array:
-    return np.frombuffer(text.encode(), np.uint8)

@@ -81,10 +81,14 @@ class State:
 
     def place(self, table: str, name: str) -> int:
         """The slot of a community or language; NONE for an empty name and past the cap."""
+        return int(self.places_of(table, Strings.of([name]))[0])
+
+    def places_of(self, table: str, names: Strings) -> Slots:
+        """The slots of communities or languages; NONE for an empty name and past the cap. int32 (n,)."""
         rows, ids = self.tables[table]
-        slot = ids.add(name, self.settings.max_places)
+        slots = ids.slots_of(names, self.settings.max_places)
         rows.append(len(ids) - rows.size)
-        return slot
+        return slots
 
     def term(self, ids: Ids, name: str) -> int:
         """The slot of a topic or label; NONE for an empty name and past the cap."""
@@ -133,7 +137,7 @@ class State:
         }
 
     def load(self, arrays: dict[str, Array], facts: dict[str, int | str]) -> None:
-        """Take over what `arrays` and `facts` gave."""
+        """Take over what `arrays` and `facts` gave, out of the dict: each array is let go when it is copied."""
         for name in ("post", "user", "community", "language", "topic", "label"):
             parts = _parts(arrays, f"{name}_ids.")
             setattr(self, f"{name}_ids", Ids.load(parts["lengths"], parts["values"]))
@@ -213,4 +217,5 @@ class Turn:
 
 
 def _parts(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
-    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+    names = [name for name in arrays if name.startswith(prefix)]
+    return {name.removeprefix(prefix): arrays.pop(name) for name in names}

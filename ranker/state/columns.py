@@ -71,6 +71,20 @@ class Ragged:
         self.length[row] = len(fresh)
         self[row][:] = fresh
 
+    def set_all(self, rows: Slots, texts: Sequence[bytes]) -> None:
+        """Replace different rows of bytes."""
+        length = np.fromiter(map(len, texts), np.int32, len(texts))
+        grown = np.flatnonzero(length > self.room[rows])
+        extra = int(length[grown].sum())
+        if self.used + extra > len(self.pool):
+            self._pack(extra)
+        ends = self.used + np.cumsum(length[grown], dtype=np.int64)
+        self.start[rows[grown]], self.room[rows[grown]] = ends - length[grown], length[grown]
+        self.length[rows] = length
+        self.used += extra
+        values = np.frombuffer(b"".join(texts), np.uint8)
+        _scatter(self.pool, self.start[rows], length, values)
+
     def insert(self, row: int, value: int) -> bool:
         """Add a value to a row that is kept sorted; False when it was there."""
         held = self[row]
@@ -173,3 +187,17 @@ def _gather(
             for b in range(out.shape[1]):
                 out[at, b] = pool[j, b]
             at += 1
+
+
+@numba.njit(cache=True, nogil=True)
+def _scatter(
+    pool: NDArray[np.uint8],
+    start: NDArray[np.int64],
+    length: NDArray[np.int32],
+    values: NDArray[np.uint8],
+) -> None:
+    at = 0
+    for i in range(len(start)):
+        for j in range(length[i]):
+            pool[start[i] + j] = values[at + j]
+        at += length[i]

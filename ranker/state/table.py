@@ -101,15 +101,15 @@ class Table:
             )
 
     def load(self, size: int, arrays: dict[str, Array]) -> None:
-        """Take over what `arrays` gave; the arrays are copied."""
+        """Take over what `arrays` gave; the arrays are taken out of the dict and copied."""
         self.size = self.capacity = size
         rows = max(size + 1 + size // _STEP, 64)
         for name in self.columns:
-            self._bases[name] = lengthened(arrays[name], 2 * rows)
+            self._bases[name] = lengthened(arrays.pop(name), 2 * rows)
         for name in self.raggeds:
-            getattr(self, name).load(arrays[f"{name}.lengths"], arrays[f"{name}.values"])
+            getattr(self, name).load(arrays.pop(f"{name}.lengths"), arrays.pop(f"{name}.values"))
         for name, growing in self.growing.items():
-            growing.load({part: arrays[f"{name}.{part}"] for part in growing.parts})
+            growing.load({part: arrays.pop(f"{name}.{part}") for part in growing.parts})
         self._resize(rows)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
