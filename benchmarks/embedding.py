@@ -5,8 +5,8 @@
 The encoder as the embedder loads it and in float32, the embedder process over its socket (asked as the server
 asks), and sentence-transformers' own `encode` (float32, 32 rows a batch), on the same posts, in turns; the
 median of the rounds. The cosines are to what sentence-transformers gives. The posts are real ones where the
-data is at hand (../shared/data/reddit_top, title and text cut at 400 characters, no two alike), else generated
-ones of like lengths.
+data is at hand (../shared/data/reddit_top, title and text cut at 400 characters, no two alike), else
+generated ones of like lengths.
 """
 
 import csv
