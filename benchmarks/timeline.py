@@ -51,6 +51,7 @@ def _save_random_bundle(seed: int, models: Path) -> None:
     rng = np.random.default_rng(seed)
     task = scoring.of_chance(rng, 1, len(features.NAMES))
     few = scoring.trained(task, scoring.HEADS, TREES, LEAVES)
+    # Heads beyond those that are trained repeat their trees: what they cost is the same.
     boosters = dict(zip(heads.NAMES, itertools.cycle(few), strict=False))
     facts = Facts(
         version=BUNDLE,
