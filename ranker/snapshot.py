@@ -115,7 +115,7 @@ def restore(state: State, folder: Path, index: Index | None = None) -> str:
             log.warning("snapshot_refused", path=str(path), reason=str(error))
         else:
             if index is not None and kept:
-                index.load(kept)
+                index.load({name: np.asarray(array) for name, array in kept.items()})
             return state.position
     return ""
 
@@ -166,7 +166,7 @@ def _read(path: Path, digest: str) -> Array:
     if path.stat().st_size < _MAPPED:
         array: Array = np.load(path, allow_pickle=False)
     else:
-        array = np.load(path, mmap_mode="c", allow_pickle=False).view(np.ndarray)
+        array = np.load(path, mmap_mode="c", allow_pickle=False)
     return array
 
 

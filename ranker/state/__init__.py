@@ -137,7 +137,7 @@ class State:
         }
 
     def load(self, arrays: dict[str, Array], facts: dict[str, int | str]) -> None:
-        """Take over what `arrays` and `facts` gave, out of the dict: each array is let go when it is copied."""
+        """Take over what `arrays` and `facts` gave, out of the dict: an array is let go when it is copied."""
         for name in ("post", "user", "community", "language", "topic", "label"):
             parts = _parts(arrays, f"{name}_ids.")
             setattr(self, f"{name}_ids", Ids.load(parts["lengths"], parts["values"]))

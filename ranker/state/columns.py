@@ -1,6 +1,7 @@
 """Columns and ragged rows: what the tables of the state are made of."""
 
 import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -134,8 +135,7 @@ class Ragged:
 
     def load(self, lengths: NDArray[np.int32], values: Array, spare: int | None = None) -> None:
         """Take over what `gathered` gave."""
-        self.length = lengths.copy()
-        self.room = lengths.copy()
+        self.length, self.room = np.array(lengths), np.array(lengths)
         self.start = np.cumsum(lengths, dtype=np.int64) - lengths
         self.pool = lengthened(values, len(values) + (len(values) // 4 + 1024 if spare is None else spare))
         self.used = len(values)
@@ -160,7 +160,12 @@ def lengthened(array: Array, rows: int) -> Array:
     """A copy with so many rows, cut or with zeros at its end; those take no memory until they are written."""
     copy = np.zeros((rows, *array.shape[1:]), array.dtype)
     kept = min(rows, len(array))
-    copy[:kept] = array[:kept]
+    if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap):  # read: copying a map takes thrice
+        with open(str(array.filename), "rb") as file:
+            file.seek(array.offset)
+            file.readinto(copy[:kept].reshape(-1).view(np.uint8).data)
+    else:
+        copy[:kept] = array[:kept]
     return copy
 
 

@@ -94,7 +94,7 @@ class Growing:
 
     def load(self, arrays: Mapping[str, Array]) -> None:
         """Take over what `arrays` gave."""
-        self.room = arrays["room"].copy()
+        self.room = np.array(arrays["room"])
         self.start = np.cumsum(self.room, dtype=np.int64) - self.room
         self.used[0] = self.room.sum()
         for name, part in zip(self.pools, self.parts[1:], strict=True):

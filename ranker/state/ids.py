@@ -93,8 +93,8 @@ class Ids:
     def load(cls, lengths: NDArray[np.int32], values: Bytes) -> "Ids":
         """Take over what `arrays` gave."""
         ids = cls()
-        length = lengths.astype(np.int64)
-        ids._take(Strings(values, np.cumsum(length) - length, length))
+        length = np.array(lengths, np.int64)
+        ids._take(Strings(np.asarray(values), np.cumsum(length) - length, length))
         return ids
 
     def _take(self, names: Strings) -> None:

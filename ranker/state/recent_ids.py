@@ -59,8 +59,8 @@ class RecentIds:
         """Take over what `arrays` gave."""
         self._young, self._old = _table(), _table()
         self._counts[:] = len(young), len(old)
-        _enter(self._young, young)
-        _enter(self._old, old)
+        _enter(self._young, np.asarray(young))
+        _enter(self._old, np.asarray(old))
 
     @property
     def nbytes(self) -> int:
