@@ -37,7 +37,6 @@ _STEP = np.array([0.0, 1.5956, 0.9957, 0.5860, 0.3352])
 _POSTS_A_LIST = 256
 _LISTS = 1024
 _SAMPLE_A_LIST = 64
-_LEAST_VISITS = 16
 _ITERATIONS = 8
 
 
@@ -128,10 +127,10 @@ class Codebook:
         )
         return Encoded(lists, words, scales)
 
-    def ask(self, queries: Floats, effort: float) -> Asked:
-        """Make unit queries (q, D) float32 ready to visit lists: `effort` times 16 and the root of all."""
+    def ask(self, queries: Floats, visits: int) -> Asked:
+        """Make unit queries (q, D) float32 ready to visit so many lists each, or all."""
         near = cosines(self.centroids, np.arange(len(self.centroids), dtype=np.int32), queries).T
-        visits = min(math.ceil(effort * (_LEAST_VISITS + math.sqrt(near.shape[1]))), near.shape[1])
+        visits = min(visits, near.shape[1])
         lists = np.argpartition(-near, visits - 1, axis=1)[:, :visits]
         lists = np.take_along_axis(lists, np.argsort(-np.take_along_axis(near, lists, 1), axis=1), 1)
         along = cosines(self.axes, np.arange(len(self.axes), dtype=np.int32), queries).T * self.step

@@ -31,11 +31,11 @@ class SliceSettings(BaseModel):
     """Compressed neighbours become one slice of at most so many posts."""
     exact_posts: int = Field(default=8_192, ge=1_024)
     """An index, or what a filter leaves of it, is scanned exactly while it has no more posts."""
-    effort: float = Field(default=1.0, gt=0)
-    """A search visits so many times 16 lists and the root of all; a filter or many results raise it."""
-    reranked_per_result: float = Field(default=4.0, ge=1)
+    visited_lists: int = Field(default=64, ge=1)
+    """Lists of compressed slices that a search visits, of 1,024; a filter or many results make it more."""
+    reranked_per_result: float = Field(default=3.0, ge=1)
     """Estimated posts that get an exact cosine, for each result asked for."""
-    reranked_least: int = Field(default=480, ge=1)
+    reranked_least: int = Field(default=360, ge=1)
     """Estimated posts that get an exact cosine, at least."""
     seed: int = 1
     """Of what compressed slices are learned from."""

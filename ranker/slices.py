@@ -344,8 +344,8 @@ class Slices:
         scanned = [part.selected(allowed, after_ms) for part in parts if exactly or not part.codes]
         promising = [np.empty(0, np.int32)] * len(queries)
         if not exactly:
-            effort = self._settings.effort * (1 + k / _WIDE) * (kept / posts) ** -_NARROW
-            promising = self._promising(parts, queries, k, effort, allowed, after_ms)
+            visits = self._settings.visited_lists * (1 + k / _WIDE) * (kept / posts) ** -_NARROW
+            promising = self._promising(parts, queries, k, math.ceil(visits), allowed, after_ms)
         return np.concatenate([np.empty(0, np.int32), *scanned]), promising
 
     def _promising(
@@ -353,7 +353,7 @@ class Slices:
         parts: list[Slice],
         queries: Cosines,
         k: int,
-        effort: float,
+        visits: int,
         allowed: Mask | None,
         after_ms: int,
     ) -> list[Slots]:
@@ -364,13 +364,13 @@ class Slices:
             for part in parts:
                 if codes := part.codes:
                     if codes.codebook not in asked:
-                        asked[codes.codebook] = codes.codebook.ask(queries, effort)
+                        asked[codes.codebook] = codes.codebook.ask(queries, visits)
                     codes.scan(asked[codes.codebook], part.slots, part.times, after_ms, allowed, pool)
             found = pool.best()
             # A filter may leave next to nothing in the lists near a query: never answer less than there is.
             if min(map(len, found)) >= k or all(some.complete for some in asked.values()):
                 return found
-            effort *= 4
+            visits *= 4
 
     def _reranked(self, k: int) -> int:
         return max(self._settings.reranked_least, math.ceil(self._settings.reranked_per_result * k))

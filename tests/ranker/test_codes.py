@@ -26,10 +26,10 @@ SLOTS[ROWS], TIMES[ROWS] = np.arange(4096), np.arange(4096)
 
 
 def found(
-    keep: int, effort: float = 100, *, after_ms: int = 0, allowed: NDArray[np.bool_] | None = None
+    keep: int, visits: int = 100, *, after_ms: int = 0, allowed: NDArray[np.bool_] | None = None
 ) -> Pool:
     pool = Pool.of(len(QUERIES), keep)
-    CODES.scan(CODEBOOK.ask(QUERIES, effort), SLOTS, TIMES, after_ms, allowed, pool)
+    CODES.scan(CODEBOOK.ask(QUERIES, visits), SLOTS, TIMES, after_ms, allowed, pool)
     return pool
 
 
