@@ -1,6 +1,6 @@
 """The pipeline: how a timeline is made, on one screen.
 
-    query ─▶ sources ─▶ filters ─▶ features ─▶ heads ─▶ factors ─▶ selection ─▶ ranking
+    query ─▶ sources ─▶ filters ─▶ light ranker ─▶ features ─▶ heads ─▶ factors ─▶ selection ─▶ ranking
 
 A surface (`ranker.surfaces`) is a literal list of stages. Timing, counting and the deadline are here, once.
 One rule for what is missing: a post with the score NaN is not ranked.
@@ -26,6 +26,7 @@ log = structlog.get_logger()
 Finder = Callable[[Query, View, int], Found]
 Filter = Callable[[Query, Candidates], Mask]
 Factor = Callable[[Query, Candidates], factors.Multipliers]
+Light = Callable[[Query, Candidates], NDArray[np.float64]]
 Order = Callable[[Query, Candidates, NDArray[np.float64], Mask, int], selection.Selection]
 
 
@@ -116,18 +117,23 @@ class Ranking:
 
 @dataclass(frozen=True)
 class Pipeline:
-    """The stages of a surface. `once` filters give way when too few posts would be left."""
+    """The stages of a surface. `once` filters give way when too few posts would be left.
+
+    `light` guesses which posts are worth scoring; None: all are scored.
+    """
 
     sources: tuple[Source, ...]
     filters: tuple[Filter, ...]
     once: tuple[Filter, ...]
     factors: tuple[Factor, ...]
     order: Order = selection.spread
+    light: Light | None = None
 
     def rank(self, query: Query, view: View, scorer: Scorer, places: int, trace: Trace) -> Ranking:
         """The first `places` posts of the viewer's timeline."""
         posts = self.fetch(query, view, trace)
         posts = self.filter(query, posts, trace)
+        posts = self.cut(query, posts, trace)
         scored = self.score(query, posts, scorer, trace)
         return self.select(query, scored, places, trace)
 
@@ -163,6 +169,17 @@ class Pipeline:
     def allowed(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
         """What the filters leave, whether it was met before or not."""
         return _left(self.filters, query, posts, trace)
+
+    def cut(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
+        """The posts worth scoring, and all that the cold-start place may draw from, in their order."""
+        most = query.ask.candidates
+        if self.light is None or len(posts) <= most:
+            return posts
+        with trace.stage("light"):
+            guess = np.where(self._new(posts), np.inf, self.light(query, posts))
+            kept = np.sort(np.argpartition(-guess, most)[:most])
+        trace.removed["light"] = len(posts) - most
+        return posts[kept]
 
     def removers(self, query: Query, posts: Candidates, slot: int) -> list[tuple[str, str]]:
         """The filters that take one of the posts out: their names and what they say they remove.

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ranker import features, heads
 from ranker.experiments import PRIOR as VERSION
 
-_TOWARD = {
+TOWARD = {
     "follows_author": 0.8,
     "author_positive": 0.3,
     "author_negative": -1.0,
@@ -26,13 +26,13 @@ _TOWARD = {
 }
 """What a unit of a feature adds to the logit of a wanted action; from an unwanted one it takes as much."""
 
-_MOST = 2.0
+MOST = 2.0
 """All of them together move a logit by no more."""
 
-_HALF_AN_ODDS_H = 12.0
+HALF_AN_ODDS_H = 12.0
 """Every doubling of a post's age past this many hours halves the odds of a wanted action."""
 
-_RATE_OF = {
+RATE_OF = {
     "click": "post_click_rate",
     "dwell": "post_dwell_rate",
     "like": "post_like_rate",
@@ -41,7 +41,7 @@ _RATE_OF = {
     "follow": "post_follow_rate",
     "negative": "post_negative_rate",
 }
-_SMOOTHED_TO = 0.05
+SMOOTHED_TO = 0.05
 """What ranker.features draws a post's rates to, when nobody has seen it."""
 
 
@@ -53,9 +53,9 @@ class Prior:
     def predict(self, rows: NDArray[np.float32]) -> heads.Prediction:
         """The prediction for feature rows, float32 (n, features)."""
         known = np.nan_to_num(rows.astype(np.float64))
-        moves = sum(weight * known[:, _column(name)] for name, weight in _TOWARD.items())
-        toward = np.clip(moves, -_MOST, _MOST)
-        fading = np.log2(1 + known[:, _column("post_age")] / _HALF_AN_ODDS_H) * np.log(2)
+        moves = sum(weight * known[:, _column(name)] for name, weight in TOWARD.items())
+        toward = np.clip(moves, -MOST, MOST)
+        fading = np.log2(1 + known[:, _column("post_age")] / HALF_AN_ODDS_H) * np.log(2)
         logits = np.empty((len(rows), len(heads.HEADS)))
         for i, head in enumerate(heads.HEADS):
             moved = toward - fading if head.weight > 0 else -toward
@@ -65,9 +65,9 @@ class Prior:
 
 def _lift(known: NDArray[np.float64], counter: str) -> NDArray[np.float64] | float:
     """How far the post's own rate is above or below that of a post nobody has seen."""
-    if counter not in _RATE_OF:
+    if counter not in RATE_OF:
         return 0.0
-    return np.asarray(np.log(known[:, _column(_RATE_OF[counter])] / _SMOOTHED_TO))
+    return np.asarray(np.log(known[:, _column(RATE_OF[counter])] / SMOOTHED_TO))
 
 
 def _column(name: str) -> int:

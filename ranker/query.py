@@ -46,6 +46,8 @@ class Ask:
     """Of what is drawn at random; made of the answer's id, which is logged."""
     exploration: ExplorationSettings = field(default_factory=ExplorationSettings)
     """What may be drawn."""
+    candidates: int = 500
+    """Posts scored, at most, where a light ranker chooses them."""
     shown: Slots = field(default_factory=lambda: _FEW_SLOTS)
     """Posts that this session has shown already."""
 

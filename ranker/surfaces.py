@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from feedrank.v1 import types_pb2
 
-from ranker import factors, filters, selection, sources
+from ranker import factors, filters, light, selection, sources
 from ranker.pipeline import Pipeline, Source
 from ranker.query import Ask
 
@@ -44,6 +44,7 @@ FOR_YOU = Pipeline(
     once=(filters.seen, filters.served),
     factors=(factors.out_of_network, *_TASTE),
     order=selection.explored,
+    light=light.value,
 )
 
 FOLLOWING = Pipeline(
@@ -74,6 +75,7 @@ DISCOVER = Pipeline(
     once=(filters.seen, filters.served),
     factors=_TASTE,
     order=selection.explored,
+    light=light.value,
 )
 
 COMMUNITY = Pipeline(

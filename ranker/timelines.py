@@ -80,6 +80,8 @@ class Explanation:
     """Of ranker.features.FEATURES; NaN is not known. Empty for an unknown post."""
     model_version: str
     trace: Trace
+    cut: bool = False
+    """Whether the light ranker left it out, so that a timeline does not score it."""
 
 
 class Timelines:
@@ -114,7 +116,9 @@ class Timelines:
         return page
 
     def _page(self, ask: Ask, session: Session, place: int, trace: Trace) -> tuple[Page, Answer]:
-        request_id, ask = _named(replace(ask, exploration=self.exploration))
+        request_id, ask = _named(
+            replace(ask, exploration=self.exploration, candidates=self.sessions.settings.candidates)
+        )
         serving = self._serving(ask, trace)
         pipeline = pipeline_of(ask)
         viewer = self._query(ask)
@@ -245,7 +249,9 @@ class Timelines:
 
     def _explain(self, ask: Ask, post_id: str, trace: Trace) -> Explanation:
         as_ranked = self.exploration.model_copy(update={"swap_share": 0.0, "fresh_share": 0.0})
-        request_id, ask = _named(replace(ask, exploration=as_ranked))
+        request_id, ask = _named(
+            replace(ask, exploration=as_ranked, candidates=self.sessions.settings.candidates)
+        )
         serving = self._serving(ask, trace)
         slot = self.state.post_ids.slot(post_id)
         if slot == NONE:
@@ -254,19 +260,21 @@ class Timelines:
         posts = pipeline.fetch(viewer, self.view, trace).including(slot)
         one = posts[posts.slot == slot]
         allowed = pipeline.allowed(viewer, posts, trace)
-        new = np.isin(allowed.slot, pipeline.new(viewer, allowed, trace).slot)
-        kept = allowed[new | (allowed.slot == slot)]
+        new = pipeline.new(viewer, allowed, trace)
+        worth = pipeline.cut(viewer, new, trace)
+        kept = allowed[np.isin(allowed.slot, worth.slot) | (allowed.slot == slot)]
         scored = pipeline.score(viewer, kept, serving.scorer, trace)
         ranking = pipeline.select(viewer, scored, len(kept), trace)
         return Explanation(
             request_id=request_id,
             known=True,
-            filters=[] if slot in allowed.slot[new] else pipeline.removers(viewer, posts, slot),
+            filters=[] if slot in new.slot else pipeline.removers(viewer, posts, slot),
             sources=[name for bit, name in enumerate(pipeline.names) if one.brought[0] >> bit & 1],
             page=self._alone(viewer, pipeline, ranking, slot, serving, trace),
             values=features.compute(viewer, one)[0].astype(float).tolist(),
             model_version=serving.scorer.version,
             trace=trace,
+            cut=slot in new.slot and slot not in worth.slot,
         )
 
     def _alone(

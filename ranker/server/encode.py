@@ -77,6 +77,11 @@ def _standing(told: Explanation, ask: Ask, post_id: str) -> tuple[feed_pb2.Stand
             feed_pb2.STANDING_NOT_RETRIEVED,
             f"No source brought it; it would stand at {place} of the whole order.",
         )
+    if told.cut:
+        return (
+            feed_pb2.STANDING_OUTRANKED,
+            f"Too many posts looked better at first sight, so it is not scored; it would stand at {place}.",
+        )
     if place <= ask.size:
         return feed_pb2.STANDING_SHOWN, f"It stands at {place} of the first page."
     return feed_pb2.STANDING_OUTRANKED, f"It stands at {place}; the first page has {ask.size}."

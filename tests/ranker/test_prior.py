@@ -6,7 +6,7 @@ from feedrank.v1 import types_pb2
 
 from ranker import features, heads
 from ranker.candidates import Candidates
-from ranker.prior import _TOWARD, Prior
+from ranker.prior import TOWARD, Prior
 from ranker.query import Query
 from tests.ranker.network import VIEWERS, Town, playground, toward
 
@@ -106,7 +106,7 @@ def test_liked_by_the_like_minded_is_above_liked_by_others() -> None:
 
 
 def test_what_moves_it_is_a_feature() -> None:
-    assert set(_TOWARD) <= set(features.NAMES)
+    assert set(TOWARD) <= set(features.NAMES)
 
 
 def test_a_row_scores_the_same_alone_and_among_others() -> None:

@@ -206,6 +206,21 @@ def test_an_explanation_names_the_filter_of_a_removed_post(timelines: Timelines)
     assert told.page is None
 
 
+def test_an_explanation_says_that_the_light_ranker_left_a_post_out(tmp_path: Path) -> None:
+    town = Town()
+    for i in range(260):
+        town.post(f"p{i}", f"author{i}", age_h=1 + i / 10)
+    town.relate("vera", "follow", *(f"author{i}" for i in range(260)))
+    timelines = of(town, tmp_path)
+    timelines.sessions.settings = SessionSettings(candidates=200)
+    oldest, newest = (timelines.explain(replace(ASK, viewer_id="vera"), p, Trace()) for p in ("p259", "p0"))
+    assert (oldest.cut, newest.cut) == (True, False)
+    assert oldest.page is not None
+    assert oldest.filters == []
+    later = whole_session(timelines, replace(ASK, viewer_id="vera", size=100))
+    assert "p259" in [post for page in later for post in ids(page)]
+
+
 def test_of_an_unknown_post_nothing_is_known(timelines: Timelines) -> None:
     told = timelines.explain(ASK, "unknown", Trace())
     assert (told.known, told.values, told.page) == (False, [], None)
