@@ -1,12 +1,14 @@
 """Posts near what the viewer likes, by vector."""
 
 import numpy as np
+from feedrank.v1 import types_pb2
 
-from ranker.candidates import NOTHING, Found, View, among
+from ranker.candidates import NOTHING, Found, Mask, View, among
 from ranker.filters.lifetime import MAX_AGE_MS
 from ranker.query import Query
 from ranker.slices import Found as Near
 from ranker.sources.best import not_met
+from ranker.state import NONE
 
 _SPARE = 1.5
 """Searches overlap, and filters take some away: each brings this much more than its share."""
@@ -32,8 +34,28 @@ def interests(query: Query, view: View, limit: int) -> Found:
 
 def _search(query: Query, view: View, share: int) -> Near:
     """Each interest's nearest posts; more of them where the viewer has met more than what is to spare."""
-    after_ms = query.now_ms - MAX_AGE_MS
-    near = view.slices.search(query.interests, share, after_ms=after_ms)
+    after_ms, allowed = query.now_ms - MAX_AGE_MS, _chosen(query, view)
+    near = view.slices.search(query.interests, share, after_ms=after_ms, allowed=allowed)
     if among(near.slots.ravel(), query.met).mean() <= 1 - 1 / _SPARE:
         return near
-    return view.slices.search(query.interests, _WIDER * share, after_ms=after_ms)
+    return view.slices.search(query.interests, _WIDER * share, after_ms=after_ms, allowed=allowed)
+
+
+def _chosen(query: Query, view: View) -> Mask | None:
+    """The posts in a language and of a making that the viewer chose; None where she chose nothing.
+
+    The filters `other_language` and `ai_content` would take the others out, and might leave next to nothing.
+    """
+    state, chosen = view.state, query.chosen
+    masks = []
+    if chosen.languages:
+        # The last entry is that of posts without a language, whose slot is -1.
+        shown = np.zeros(state.languages.size + 1, np.bool_)
+        shown[query.languages] = True
+        shown[state.language_ids.slot("und")] = True
+        shown[-1] = state.language_ids.slot("und") == NONE
+        masks.append(shown[state.posts.language[: state.posts.size]])
+    if chosen.ai_level == types_pb2.AI_LEVEL_NONE:
+        made = state.posts.provenance[: state.posts.size]
+        masks.append((made != types_pb2.PROVENANCE_AI_GENERATED) & (made != types_pb2.PROVENANCE_AI_ASSISTED))
+    return np.logical_and.reduce(masks) if masks else None

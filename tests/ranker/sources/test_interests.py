@@ -1,4 +1,5 @@
 import pytest
+from feedrank.v1 import types_pb2
 
 from ranker.sources import interests
 from tests.ranker.network import Town, toward
@@ -45,3 +46,22 @@ def test_posts_past_the_age_of_a_timeline_take_no_place(town: Town) -> None:
     names = town.names(interests(town.query(), town.view, 8).slot)
     assert names
     assert not [name for name in names if name.startswith("old")]
+
+
+def test_posts_in_languages_that_the_viewer_did_not_choose_take_no_place(town: Town) -> None:
+    town.prefer("vera", languages=["fr"])
+    for i in range(5):
+        town.post(f"far{i}", language="fr", vector=toward(0, 5, 0.5))
+        town.post(f"near{i}", language="de", vector=toward(0))
+    names = town.names(interests(town.query(), town.view, 2).slot)
+    assert names
+    assert not [name for name in names if name.startswith("near")]
+
+
+def test_posts_made_with_ai_take_no_place_where_the_viewer_wants_none(town: Town) -> None:
+    town.prefer("vera", ai_level=types_pb2.AI_LEVEL_NONE)
+    for i in range(20):
+        town.post(f"made{i}", provenance=types_pb2.PROVENANCE_AI_GENERATED, vector=toward(0))
+    names = town.names(interests(town.query(), town.view, 4).slot)
+    assert names
+    assert not [name for name in names if name.startswith("made")]
