@@ -75,14 +75,13 @@ class Ragged:
     def set_all(self, rows: Slots, texts: Sequence[bytes]) -> None:
         """Replace different rows of bytes."""
         length = np.fromiter(map(len, texts), np.int32, len(texts))
-        grown = np.flatnonzero(length > self.room[rows])
-        extra = int(length[grown].sum())
-        if self.used + extra > len(self.pool):
-            self._pack(extra)
+        if self.used + length.sum() > len(self.pool):
+            self._pack(int(length.sum()))
+        grown = np.flatnonzero(length > self.room[rows])  # after packing, which leaves a row no room to spare
         ends = self.used + np.cumsum(length[grown], dtype=np.int64)
         self.start[rows[grown]], self.room[rows[grown]] = ends - length[grown], length[grown]
         self.length[rows] = length
-        self.used += extra
+        self.used += int(length[grown].sum())
         values = np.frombuffer(b"".join(texts), np.uint8)
         _scatter(self.pool, self.start[rows], length, values)
 
