@@ -18,6 +18,7 @@ memory report and comparison all follow from the declaration:
 """
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import ClassVar
 
 import numpy as np
@@ -28,6 +29,8 @@ from ranker.state.growing import Growing, GrowingColumns
 
 _STEP = 8
 """A table grows by one part in so many."""
+_READERS = 2
+"""Threads that take over arrays: it is the system's work, for gigabytes."""
 
 
 class Table:
@@ -104,12 +107,18 @@ class Table:
         """Take over what `arrays` gave; the arrays are taken out of the dict and copied."""
         self.size = self.capacity = size
         rows = max(size + 1 + size // _STEP, 64)
-        for name in self.columns:
-            self._bases[name] = lengthened(arrays.pop(name), 2 * rows)
-        for name in self.raggeds:
-            getattr(self, name).load(arrays.pop(f"{name}.lengths"), arrays.pop(f"{name}.values"))
-        for name, growing in self.growing.items():
-            growing.load({part: arrays.pop(f"{name}.{part}") for part in growing.parts})
+
+        def take(name: str) -> None:
+            if name in self.columns:
+                self._bases[name] = lengthened(arrays.pop(name), 2 * rows)
+            elif name in self.raggeds:
+                getattr(self, name).load(arrays.pop(f"{name}.lengths"), arrays.pop(f"{name}.values"))
+            else:
+                growing = self.growing[name]
+                growing.load({part: arrays.pop(f"{name}.{part}") for part in growing.parts})
+
+        with ThreadPoolExecutor(_READERS) as readers:
+            list(readers.map(take, (*self.columns, *self.raggeds, *self.growing)))
         self._resize(rows)
 
     def keep(self, rows: NDArray[np.int64]) -> None:
