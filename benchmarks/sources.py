@@ -144,6 +144,8 @@ def _ask(clock: Clock, pipeline: Pipeline, town: Network, ask: Ask) -> None:
         posts = pipeline.fetch(viewer, town.view, Trace())
     with clock.of("filters"):
         posts = pipeline.filter(viewer, posts, Trace())
+    with clock.of("cut"):
+        posts = pipeline.cut(viewer, posts, Trace())
     with clock.of("score"):
         scored = pipeline.score(viewer, posts, Prior(), Trace())
     with clock.of("selection"):
@@ -168,7 +170,7 @@ def measure(town: Network, rounds: int) -> dict[str, float]:
     spent = by_stage(town, rounds)
     with tempfile.TemporaryDirectory() as folder:
         spent["page"] = whole(town, rounds, Path(folder))
-    stages = ("query", "fetch", "filters", "score", "selection")
+    stages = ("query", "fetch", "filters", "cut", "score", "selection")
     result = {
         f"{name}_{word}_ms": float(np.percentile(values, share))
         for name, values in spent.items()
