@@ -138,8 +138,7 @@ def any_among(values: Slots, sorted_keys: Slots) -> Mask:
     """Which rows, of values (n, k), hold one of the sorted keys; bool (n,)."""
     if not len(sorted_keys):
         return np.zeros(len(values), np.bool_)
-    found: Mask = among(values, sorted_keys).any(axis=1)
-    return found
+    return np.asarray(among(values, sorted_keys).any(axis=1))
 
 
 @numba.njit(cache=True, nogil=True)

@@ -25,7 +25,7 @@ def touch_everything(dimension: int, settings: Settings) -> None:
     for number, entry in enumerate(_history(dimension)):
         fold.apply(f"{number + 1}-0", entry)
     for surface, pipeline in SURFACES.items():
-        ask = Ask("viewer", _NOW_MS, surface=surface, community_id="town", near_id="p0")
+        ask = Ask("viewer", _NOW_MS, surface=surface, community_id="town", near_id="p0", candidates=4)
         query = build(state, ask)
         pipeline.rank(query, View(state, slices), Prior(), 20, Trace())
         pipeline.score(query, Candidates.of(state, np.arange(2, dtype=np.int32)), Prior(), Trace())

@@ -58,8 +58,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
             embedder_ready=service.vectorizer.ready,
             vector_dimension=state.dimension,
             memory=[
-                admin_pb2.MemoryRow(structure=name, rows=rows, bytes=size)
-                for name, rows, size in memory
+                admin_pb2.MemoryRow(structure=name, rows=rows, bytes=size) for name, rows, size in memory
             ],
             snapshot_entry_id=snapshot.latest(service.upkeep.snapshots),
         )

@@ -54,7 +54,7 @@ class _StandingEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Standing.Val
     STANDING_SHOWN: _Standing.ValueType  # 1
     """On the first page."""
     STANDING_OUTRANKED: _Standing.ValueType  # 2
-    """Retrieved and scored, below the first page."""
+    """Retrieved, and below the first page or not among the best that are scored."""
     STANDING_REMOVED: _Standing.ValueType  # 3
     """Taken out by a filter."""
     STANDING_NOT_RETRIEVED: _Standing.ValueType  # 4
@@ -69,7 +69,7 @@ STANDING_UNSPECIFIED: Standing.ValueType  # 0
 STANDING_SHOWN: Standing.ValueType  # 1
 """On the first page."""
 STANDING_OUTRANKED: Standing.ValueType  # 2
-"""Retrieved and scored, below the first page."""
+"""Retrieved, and below the first page or not among the best that are scored."""
 STANDING_REMOVED: Standing.ValueType  # 3
 """Taken out by a filter."""
 STANDING_NOT_RETRIEVED: Standing.ValueType  # 4
