@@ -27,11 +27,11 @@ class SliceSettings(BaseModel):
 
     slice_posts: int = Field(default=2_048, ge=1)
     """Posts after which a slice is sealed. Until it is compressed, it is scanned exactly."""
-    merged_posts: int = Field(default=262_144, ge=1)
+    merged_posts: int = Field(default=524_288, ge=1)
     """Compressed neighbours become one slice of at most so many posts."""
     exact_posts: int = Field(default=8_192, ge=1_024)
     """An index, or what a filter leaves of it, is scanned exactly while it has no more posts."""
-    visited_lists: int = Field(default=64, ge=1)
+    visited_lists: int = Field(default=48, ge=1)
     """Lists of compressed slices that a search visits, of 1,024; a filter or many results make it more."""
     reranked_per_result: float = Field(default=3.0, ge=1)
     """Estimated posts that get an exact cosine, for each result asked for."""

@@ -2,8 +2,8 @@
 
 Posts enter the newest slice, which is open and append only. It is sealed when it is full, and the next one
 opens. Once the index is no longer small, `compact_next` compresses sealed slices with one codebook, and
-merges neighbours until each slice is at least twice as large as the next: a search meets few, and a merge
-copies codes. The codebook is learned again when the posts have become four times as many, or when as many
+merges neighbours until each slice is much larger than the next: a search meets few, and a merge copies
+codes. The codebook is learned again when the posts have become four times as many, or when as many
 were encoded as there are; slices of the old one are then encoded again, one by one. Deletes are a mark on a
 row; slices leave whole when they age out. No slice holds vectors: exact cosines are read from the state's
 column, so a slice costs 12 bytes a post while it is exact and about 80 when compressed.
@@ -30,6 +30,10 @@ Reading = Callable[[], AbstractContextManager[object]]
 
 # Rows that compaction copies while it holds the lock: about 2 ms of work.
 _ROWS_A_COPY = 2048
+# Neighbours stay apart where one is so many times as large: a search pays for each slice and each list.
+_MUCH_LARGER = 4
+# A slice with a smaller share of its posts is cleared of the others.
+_MOSTLY_THERE = 0.75
 # The results for which a search visits twice as many lists as for one.
 _WIDE = 1000
 # With a filter the visited lists grow slower than what it leaves shrinks: most of these are still near.
@@ -249,11 +253,11 @@ class Slices:
         sealed = self._slices[:-1]
         for part in sealed:
             stale = large and (part.codes is None or part.codes.codebook is not self._codebook)
-            if stale or 2 * part.posts < part.taken:
+            if stale or part.posts < _MOSTLY_THERE * part.taken:
                 return (part,)
         most = self._settings.merged_posts if large else self._settings.exact_posts
         for part, follower in pairwise(sealed):
-            if part.posts <= 2 * follower.posts and part.posts + follower.posts <= most:
+            if part.posts <= _MUCH_LARGER * follower.posts and part.posts + follower.posts <= most:
                 return part, follower
         return ()
 
