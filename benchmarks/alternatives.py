@@ -9,7 +9,7 @@ one query at a time, on one thread. What only estimates proposes some posts, and
 half-precision vectors by the same kernel. Each is tried with a grid of settings (lists visited and posts
 ranked again, or the graph's expansion); told is the fastest that reaches the recall asked for, or the most
 complete where none does. `_bytes` are a post's, without the half-precision vectors where these are only read;
-`_build_us` is processor time a post. About 10 minutes for 200,000 posts on an idle machine, 4 of them for OPQ.
+`_build_us` is processor time a post. About 10 minutes for 200,000 posts on an idle machine, 4 for OPQ.
 """
 
 import importlib
