@@ -2,9 +2,9 @@
 
 A vector goes to the list whose centroid is nearest. What it differs by from that centroid is turned onto
 principal axes, and each axis gets as many bits as its variance deserves (reverse water-filling: Cover and
-Thomas, "Elements of Information Theory", 10.3.3): of real posts, 4 bits for 3 numbers tell more this way than
-product quantisation or RaBitQ do (benchmarks/alternatives.py measures it). An estimate is scaled as in RaBitQ
-(Gao and Long, SIGMOD 2024), so that the product of a vector's code with the vector is right.
+Thomas, "Elements of Information Theory", 10.3.3). benchmarks/alternatives.py compares the search by such
+codes with product quantisation, RaBitQ and graphs. An estimate is scaled as in RaBitQ (Gao and Long, SIGMOD
+2024), so that the product of a vector's code with the vector is right.
 """
 
 import heapq

@@ -32,7 +32,7 @@ class Compactor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the slice at work, about a second at most, and wait for that."""
+        """End after the step at work, and wait for it: many seconds where a large index is learned from."""
         self._stopped.set()
         self._thread.join()
 
