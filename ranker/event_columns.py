@@ -2,6 +2,7 @@
 
 Messages are read and written as the protobuf wire format (https://protobuf.dev/programming-guides/encoding):
 what comes in was parsed and serialised by protobuf before, so its strings are UTF-8 and its fields are whole.
+Protobuf keeps what it does not know, also our fields' numbers with foreign wire types: these are passed over.
 """
 
 from dataclasses import dataclass, fields
@@ -33,7 +34,7 @@ _NUMBERS = {
 }
 """The fields of an event, each with that of the journal's columns."""
 
-_VARINT, _BYTES = 0, 2
+_VARINT, _FIXED64, _BYTES, _GROUP, _END = range(5)
 _LONGEST_VARINT = 10
 
 
@@ -120,12 +121,21 @@ def _varint(buffer: Bytes, at: int) -> tuple[int, int]:
 @numba.njit(cache=True, nogil=True)
 def _after(buffer: Bytes, at: int, wire_type: int) -> int:
     """Where a field that nobody knows ends."""
-    if wire_type == _VARINT:
-        return _varint(buffer, at)[1]
-    if wire_type == _BYTES:
-        size, at = _varint(buffer, at)
-        return at + size
-    return at + (8 if wire_type == 1 else 4)
+    depth = 0
+    while True:
+        if wire_type == _VARINT:
+            at = _varint(buffer, at)[1]
+        elif wire_type == _BYTES:
+            size, at = _varint(buffer, at)
+            at += size
+        elif wire_type in (_GROUP, _END):
+            depth += 1 if wire_type == _GROUP else -1
+        else:
+            at += 8 if wire_type == _FIXED64 else 4
+        if depth == 0:
+            return at
+        tag, at = _varint(buffer, at)
+        wire_type = tag & 7
 
 
 @numba.njit(cache=True, nogil=True)
@@ -150,7 +160,7 @@ def _read_rows(buffer: Bytes, numbered: Int64s, start: Int64s, length: Int64s, n
         while at < end:
             tag, at = _varint(buffer, at)
             place = _place(numbered, tag >> 3)
-            if place < 0:
+            if place < 0 or tag & 7 != (_BYTES if place < strings else _VARINT):
                 at = _after(buffer, at, tag & 7)
             elif place < strings:
                 length[place, row], at = _varint(buffer, at)
@@ -170,7 +180,7 @@ def _read_columns(buffer: Bytes, numbered: Int64s, start: Int64s, length: Int64s
     while at < len(buffer):
         tag, at = _varint(buffer, at)
         place = _place(numbered, tag >> 3)
-        if place < 0:
+        if place < 0 or tag & 7 != _BYTES:
             at = _after(buffer, at, tag & 7)
             continue
         size, at = _varint(buffer, at)

@@ -50,6 +50,17 @@ def test_columns_of_a_call_are_those_of_its_rows(events: list[types_pb2.Event]) 
     )
 
 
+@pytest.mark.parametrize(
+    "undeclared", [b"\x48\xc8\x01", b"\x1a\x02\x08\x09", b"\xa3\x06\x0b\x08\x7f\x0c\xa4\x06"]
+)
+def test_fields_with_a_foreign_wire_type_and_groups_are_not_read(undeclared: bytes) -> None:
+    event = types_pb2.Event(viewer_id="wren", post_id="p1", kind=types_pb2.EVENT_KIND_CLICK)
+    row = event.SerializeToString() + undeclared
+    request = RecordEventsRequest.FromString(b"\x0a" + bytes([len(row)]) + row)
+    expected = EventColumns.of_request(RecordEventsRequest(events=[event])).change()
+    assert EventColumns.of_request(request).change() == expected
+
+
 @settings(deadline=None)
 @given(EVENTS)
 def test_columns_come_back_from_the_journal(events: list[types_pb2.Event]) -> None:
