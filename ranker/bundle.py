@@ -8,6 +8,7 @@ trees, and that the model was trained on the features that this server computes.
 
 import hashlib
 import io
+import lzma
 import tokenize
 import zipfile
 import zlib
@@ -50,9 +51,12 @@ _UNREADABLE = (
     EOFError,
     MemoryError,
     OSError,
+    OverflowError,
     RuntimeError,
     SyntaxError,
+    TypeError,
     ValueError,
+    lzma.LZMAError,
     tokenize.TokenError,
     zipfile.BadZipFile,
     zlib.error,

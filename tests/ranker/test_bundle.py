@@ -297,6 +297,30 @@ def test_an_array_that_is_no_array_is_refused(tmp_path: Path) -> None:
     assert "the forest is damaged" in refusal(folder)
 
 
+def of_one_array(shape: str, packing: int = zipfile.ZIP_STORED) -> bytes:
+    """An archive whose array claims a shape."""
+    header = f"{{'descr': '<i4', 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    with zipfile.ZipFile(content := io.BytesIO(), "w", packing) as archive:
+        length = len(header).to_bytes(2, "little")
+        archive.writestr("feature.npy", b"\x93NUMPY\x01\x00" + length + header + bytes(4))
+    return content.getvalue()
+
+
+@pytest.mark.parametrize("shape", [f"({10**20},)", "(True,)", "(-1,)", "((1,),)"])
+def test_a_shape_that_makes_no_sense_is_refused(tmp_path: Path, shape: str) -> None:
+    folder = saved(tmp_path)
+    rewrite(folder, of_one_array(shape))
+    assert "does not hold plain arrays" in refusal(folder)
+
+
+@pytest.mark.parametrize("packing", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_packed_array_that_was_damaged_is_refused(tmp_path: Path, packing: int) -> None:
+    folder, content = saved(tmp_path), bytearray(of_one_array("(1,)", packing))
+    content[60:70] = bytes(10)
+    rewrite(folder, bytes(content))
+    assert "does not hold plain arrays" in refusal(folder)
+
+
 def test_bundles_are_listed_newest_first_with_their_problems(tmp_path: Path) -> None:
     for version, created_ms in (("old", 1), ("new", 9), ("torn", 5), ("bare", 7)):
         saved(tmp_path, version, created_ms)
