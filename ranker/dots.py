@@ -16,6 +16,8 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch, row_address
+
 LANES = 16
 """Partial sums a pair: one 512-bit register."""
 _ROWS = 4
@@ -26,17 +28,10 @@ _AHEAD = 16
 """Rows asked for before their turn comes, and made float32 together: they stay in the nearest cache."""
 _FEW = 3
 """For up to so many queries a row is made float32 as it is read."""
-_LINE = 64
 
 _FLOATS = ir.VectorType(ir.FloatType(), LANES)
 _HALVES = ir.VectorType(ir.HalfType(), LANES)
 _INDEX = ir.IntType(32)
-
-
-def _row_address(context: Any, builder: Any, array_type: Any, array: Any, row: Any) -> Any:
-    fields = context.make_array(array_type)(context, builder, array)
-    stride = builder.extract_value(fields.strides, 0)
-    return builder.add(builder.ptrtoint(fields.data, stride.type), builder.mul(row, stride))
 
 
 def _place(builder: Any, address: Any, index: Any, kind: Any, item_bytes: int) -> Any:
@@ -86,8 +81,8 @@ def _declare_widen(_: Any, rows: Any, row: Any, out: Any, place: Any, blocks: An
     """Write `rows[row]` (half-precision bits) to `out[place]` as float32."""
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        source = _row_address(context, builder, signature.args[0], values[0], values[1])
-        target = _row_address(context, builder, signature.args[2], values[2], values[3])
+        source = row_address(context, builder, signature.args[0], values[0], values[1])
+        target = row_address(context, builder, signature.args[2], values[2], values[3])
         with cgutils.for_range(builder, values[4]) as loop:
             floats = _halves(builder, source, loop.index)
             builder.store(floats, _place(builder, target, loop.index, _FLOATS, 4), align=4)
@@ -116,7 +111,7 @@ def _tile_of(read: Any, together: int) -> Any:
 def _tile_code(read: Any, together: int) -> Any:
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         def address(argument: int, row: Any) -> Any:
-            return _row_address(context, builder, signature.args[argument], values[argument], row)
+            return row_address(context, builder, signature.args[argument], values[argument], row)
 
         first, at = values[3], values[5]
         left = [address(0, builder.extract_value(values[1], i)) for i in range(_ROWS)]
@@ -146,29 +141,6 @@ _narrow_tile: Any = _tile_of(_floats, 1)
 _direct_tile: Any = _tile_of(_halves, 1)
 
 
-def _declare_fetch(_: Any, rows: Any, row: Any) -> Any:  # noqa: ARG001
-    """Ask for a row's memory, which the processor brings while it computes."""
-
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        start = _row_address(context, builder, signature.args[0], values[0], values[1])
-        number = ir.IntType(32)
-        pointer = ir.IntType(8).as_pointer()
-        kind = ir.FunctionType(ir.VoidType(), [pointer, number, number, number])
-        prefetch = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")  # type: ignore[no-untyped-call]
-        fields = context.make_array(signature.args[0])(context, builder, values[0])
-        with cgutils.for_range_slice(
-            builder, start.type(0), builder.extract_value(fields.strides, 0), start.type(_LINE)
-        ) as (offset, _):
-            place = builder.inttoptr(builder.add(start, offset), pointer)
-            builder.call(prefetch, [place, number(0), number(3), number(1)])
-        return context.get_dummy_value()
-
-    return types.void(rows, types.intp), generate
-
-
-_fetch: Any = intrinsic(_declare_fetch)
-
-
 def _readable(item: Any, dimensions: int) -> Any:
     return types.Array(item, dimensions, "C", readonly=True)
 
@@ -178,7 +150,7 @@ def _fill_directly(rows: Any, slots: Any, queries: Any, out: Any) -> None:
     last, blocks = len(slots) - 1, rows.shape[1] // LANES
     for i in range(0, len(slots), _ROWS):
         for ahead in range(i + _AHEAD, min(i + _AHEAD + _ROWS, len(slots))):
-            _fetch(rows, slots[ahead])
+            fetch(rows, slots[ahead])
         four = (slots[i], slots[min(i + 1, last)], slots[min(i + 2, last)], slots[min(i + 3, last)])
         for query in range(len(queries)):
             _direct_tile(rows, four, queries, query, out, i, blocks)
@@ -193,7 +165,7 @@ def _fill_widened(rows: Any, slots: Any, queries: Any, out: Any) -> None:
         for i in range(here):
             _widen(rows, slots[first + i], widened, i, blocks)
             if first + i + _AHEAD < len(slots):
-                _fetch(rows, slots[first + i + _AHEAD])
+                fetch(rows, slots[first + i + _AHEAD])
         whole = len(queries) // _QUERIES * _QUERIES
         for query in range(0, whole, _QUERIES):
             for i in range(0, here, _ROWS):
@@ -216,7 +188,7 @@ def _fill_widened(rows: Any, slots: Any, queries: Any, out: Any) -> None:
 def _fill(rows: Any, slots: Any, queries: Any, out: Any) -> None:
     """Fill `out` (queries, slots filled up to whole tiles)."""
     for i in range(min(_AHEAD, len(slots))):
-        _fetch(rows, slots[i])
+        fetch(rows, slots[i])
     if len(queries) > _FEW:
         _fill_widened(rows, slots, queries, out)
     else:
@@ -225,6 +197,18 @@ def _fill(rows: Any, slots: Any, queries: Any, out: Any) -> None:
         # Only a zero row gives zeros for certain, so others seldom pay for the look.
         if len(queries) and out[0, i] == 0 and not (rows[slots[i]] & 0x7FFF).any():
             out[:, i] = math.nan
+
+
+@njit(
+    types.void(_readable(types.uint16, 2), _readable(types.int32, 1), types.float32[:, ::1]),
+    nogil=True,
+    cache=True,
+)
+def _widen_all(rows: Any, slots: Any, out: Any) -> None:
+    for slot in slots:
+        fetch(rows, slot)
+    for i in range(len(slots)):
+        _widen(rows, slots[i], out, i, rows.shape[1] // LANES)
 
 
 @njit(types.boolean(_readable(types.int32, 1), types.intp), nogil=True, cache=True)
@@ -253,9 +237,7 @@ def cosines(
     """
     if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
         raise ValueError(f"queries of shape {queries.shape} do not fit vectors of {vectors.shape[1]} numbers")
-    slots = np.ascontiguousarray(slots, np.int32)
-    if not _within(slots, len(vectors)):
-        raise IndexError(f"slots {slots.min()} to {slots.max()} are not all within {len(vectors)} vectors")
+    slots = _checked(slots, vectors)
     if vectors.shape[1] % LANES:
         vectors, slots = _whole_blocks(vectors[slots]), np.arange(len(slots), dtype=np.int32)
         queries = _whole_blocks(queries)
@@ -263,6 +245,27 @@ def cosines(
     halves = np.ascontiguousarray(vectors).view(np.uint16)
     _fill(halves, slots, np.ascontiguousarray(queries, np.float32), out)
     return out[:, : len(slots)].T
+
+
+def widened(vectors: NDArray[np.float16], slots: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Some stored vectors as float32 (n, D): `vectors[slots].astype(np.float32)` in a tenth of its time.
+
+    Raises IndexError for a slot outside `vectors`.
+    """
+    slots = _checked(slots, vectors)
+    if vectors.shape[1] % LANES:
+        return vectors[slots].astype(np.float32)
+    out = np.empty((len(slots), vectors.shape[1]), np.float32)
+    _widen_all(np.ascontiguousarray(vectors).view(np.uint16), slots, out)
+    return out
+
+
+def _checked(slots: NDArray[np.int32], vectors: NDArray[np.float16]) -> NDArray[np.int32]:
+    """Slots that are all within the vectors."""
+    slots = np.ascontiguousarray(slots, np.int32)
+    if not _within(slots, len(vectors)):
+        raise IndexError(f"slots {slots.min()} to {slots.max()} are not all within {len(vectors)} vectors")
+    return slots
 
 
 def _whole_blocks(rows: NDArray[Any]) -> NDArray[Any]:

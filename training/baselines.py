@@ -21,7 +21,7 @@ _LATELY = ("post_clicks_6h", "post_likes_6h", "post_replys_6h", "post_shares_6h"
 _SHOWN = "post_impressions_ever"
 _LIKING = ("author_liking", "topic_liking_mean")
 _USUAL, _SHRINK = 0.05, 10
-"""What ranker.features.declaration.rate draws rates to, and by the weight of how many impressions."""
+"""What ranker.features.counts draws rates to, and by the weight of how many impressions."""
 
 
 class Unknown(Exception):

@@ -7,7 +7,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates
-from ranker.features import affinity, agreement, author, leaning, popularity, post, social, taste, viewer
+from ranker.features import (
+    affinity,
+    agreement,
+    author,
+    leaning,
+    logarithms,
+    popularity,
+    post,
+    social,
+    taste,
+    viewer,
+)
 from ranker.query import Query
 
 GROUPS = (
@@ -25,14 +36,16 @@ GROUPS = (
 FEATURES = tuple(feature for group in GROUPS for feature in group.features)
 NAMES = tuple(feature.name for feature in FEATURES)
 
+_LOGARITHMS = np.flatnonzero([feature.unit == "log" for feature in FEATURES])
+
 
 def compute(query: Query, posts: Candidates) -> NDArray[np.float32]:
     """The features of candidates for a viewer: float32 (n, len(FEATURES)), NaN where not known."""
     rows = np.empty((len(posts), len(FEATURES)), np.float32)
-    column = 0
+    first = 0
     for group in GROUPS:
-        values = group.values(query, posts)
-        for value, _ in zip(values, group.features, strict=True):
-            rows[:, column] = value
-            column += 1
+        end = first + len(group.features)
+        group.fill(query, posts, rows[:, first:end])
+        first = end
+    logarithms.take(rows, _LOGARITHMS)
     return rows

@@ -1,90 +1,95 @@
 """How the viewer stood to the author and the topics of the post."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Candidates, Mask, among
-from ranker.features.declaration import Feature, Group, Values, log
+from ranker.candidates import Candidates
+from ranker.features.declaration import Feature, Group, Rows
+from ranker.kernels import fetch, kernel
 from ranker.query import Query
-from ranker.state.affinity import look_up
+from ranker.sets import holds, position, positions
 from ranker.state.columns import Slots
 
-_IMPRESSIONS, _POSITIVE, _NEGATIVE = range(3)
 _SHRINK = np.float32(5)
 """Impressions that are added to those of an author or a topic, so that a few say little."""
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
-    author = look_up(*query.authors, posts.author)
-    return (
-        among(posts.author, query.follows),
-        _followed_back(query, posts),
-        log(np.nan_to_num(author[:, _IMPRESSIONS])),
-        log(np.nan_to_num(author[:, _POSITIVE])),
-        log(np.nan_to_num(author[:, _NEGATIVE])),
-        _liking(author),
-        *_topics_of(posts.topics, *query.topics),
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
+    columns, follows = posts.state.posts, posts.state.users.follows
+    _follows(
+        posts.author,
+        query.follows,
+        query.viewer,
+        follows.pool,
+        follows.start,
+        follows.length,
+        rows[:, :2],
     )
+    _authors(posts.author, *query.authors, rows[:, 2:6])
+    _topics(posts.slot, columns.topics, *query.topics, rows[:, 6:])
 
 
-def _liking(sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    """For minus against, an impression; drawn to 0 by the weight of five impressions. -1 to 1 or so."""
-    liking: NDArray[np.float32] = (sums[..., _POSITIVE] - sums[..., _NEGATIVE]) / (
-        sums[..., _IMPRESSIONS] + _SHRINK
-    )
-    return liking
+@kernel
+def _follows(
+    authors: Slots,
+    followed: Slots,
+    viewer: int,
+    pool: Slots,
+    start: NDArray[np.int64],
+    length: Slots,
+    rows: Rows,
+) -> None:
+    """Whether the viewer follows the author, and the author the viewer."""
+    known = positions(followed)
+    for author in authors:
+        fetch(start, author)
+        fetch(length, author)
+    for author in authors:
+        fetch(pool, start[author] + length[author] // 2)
+    for i in range(len(authors)):
+        author = authors[i]
+        theirs = pool[start[author] : start[author] + length[author]]
+        rows[i, 0] = position(known, author) >= 0
+        rows[i, 1] = viewer >= 0 and holds(theirs, viewer)
 
 
-@numba.njit(cache=True, nogil=True)
-def _topics_of(topics: Slots, keys: Slots, sums: NDArray[np.float32]) -> NDArray[np.float32]:
-    """How the viewer stood to the topics of posts (n, k), by the sums of keys as affinity.read gives them.
+@kernel
+def _authors(authors: Slots, keys: Slots, sums: NDArray[np.float32], rows: Rows) -> None:
+    """The sums of the author, as affinity.read gives them, and the liking, NaN where not known."""
+    met = positions(keys)
+    for i in range(len(authors)):
+        at = position(met, authors[i])
+        rows[i, :3], rows[i, 3] = 0, np.nan
+        if at >= 0:
+            rows[i, :3], rows[i, 3] = sums[at], _liking(sums[at])
 
-    Rows: how many are known; the most, the least and the mean liking; ln(1 + the most for), and against.
-    """
-    out = np.full((6, len(topics)), np.nan, np.float32)
-    for i in range(len(topics)):
+
+@kernel
+def _topics(slots: Slots, topics: Slots, keys: Slots, sums: NDArray[np.float32], rows: Rows) -> None:
+    """How many topics are known; the most, the least and the mean liking; the most for, and against."""
+    met = positions(keys)
+    for i in range(len(slots)):
         known, total = 0, np.float32(0)
-        for topic in topics[i]:
-            at = np.searchsorted(keys, topic) if topic >= 0 else len(keys)
-            if at == len(keys) or keys[at] != topic:
+        rows[i] = np.nan
+        for topic in topics[slots[i]]:
+            at = position(met, topic) if topic >= 0 else -1
+            if at < 0:
                 continue
-            seen, good, bad = sums[at]
-            liking = (good - bad) / (seen + _SHRINK)
+            liking = _liking(sums[at])
             known, total = known + 1, total + liking
-            out[1, i], out[2, i] = np.fmax(out[1, i], liking), np.fmin(out[2, i], liking)
-            out[4, i], out[5, i] = np.fmax(out[4, i], good), np.fmax(out[5, i], bad)
-        out[0, i] = known
-        out[3, i] = total / known if known else np.nan
-    out[4:] = np.log1p(out[4:])
-    return out
+            rows[i, 1], rows[i, 2] = np.fmax(rows[i, 1], liking), np.fmin(rows[i, 2], liking)
+            rows[i, 4], rows[i, 5] = np.fmax(rows[i, 4], sums[at, 1]), np.fmax(rows[i, 5], sums[at, 2])
+        rows[i, 0] = known
+        rows[i, 3] = total / known if known else np.nan
 
 
-def _followed_back(query: Query, posts: Candidates) -> Mask:
-    follows = posts.state.users.follows
-    return _rows_hold(follows.pool, follows.start, follows.length, posts.author, query.viewer)
-
-
-@numba.njit(cache=True, nogil=True)
-def _rows_hold(pool: Slots, start: Any, length: Any, rows: Slots, value: int) -> Mask:
-    """Which rows of sorted slots hold a value."""
-    found = np.zeros(len(rows), np.bool_)
-    if value < 0:
-        return found
-    for i in range(len(rows)):
-        low, high = start[rows[i]], start[rows[i]] + length[rows[i]]
-        end = high
-        while low < high:
-            middle = (low + high) // 2
-            if pool[middle] < value:
-                low = middle + 1
-            else:
-                high = middle
-        found[i] = low < end and pool[low] == value
-    return found
+@numba.njit(inline="always")
+def _liking(sums: NDArray[np.float32]) -> Any:
+    """For minus against, an impression; drawn to 0 by the weight of five impressions. -1 to 1 or so."""
+    return (sums[1] - sums[2]) / (sums[0] + _SHRINK)
 
 
 GROUP = Group(
@@ -102,5 +107,5 @@ GROUP = Group(
         Feature("topic_positive", "what spoke for the post's topics, the most", "log"),
         Feature("topic_negative", "what spoke against the post's topics, the most", "log"),
     ),
-    _values,
+    _fill,
 )

@@ -8,27 +8,35 @@ algorithms", WWW 2001; a correlation is shrunk by the number of people as in Bel
 collaborative filtering with jointly derived neighborhood interpolation weights", ICDM 2007.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates
-from ranker.features.declaration import Feature, Group, Values, log
+from ranker.features.declaration import Feature, Group, Rows
+from ranker.kernels import fetch, kernel
 from ranker.query import Query
-from ranker.state import NONE
+from ranker.sets import place, table
 from ranker.state.columns import Slots
-from ranker.state.tables import Posts
+from ranker.state.tables import Int64s
 
 _POSTS = 32
 """Of the viewer's liked posts, and of the disliked ones."""
 _SHRINK_PEOPLE = 10.0
 _SHRINK_POSTS = 1.0
-_GOLDEN = np.uint32(2654435769)
 
 Floats = NDArray[np.float64]
+
+
+class Rings(NamedTuple):
+    """Who reacted to each post in one way."""
+
+    pool: Slots
+    start: Int64s
+    room: Slots
+    ever: Int64s
+    """How many ever did."""
 
 
 class Company(NamedTuple):
@@ -41,106 +49,114 @@ class Company(NamedTuple):
     given: Floats
     """The viewer's reaction less the mean, (j,)."""
     user: Slots
-    """Open hash table, a power of two long: who reacted; NONE for an empty place."""
-    first: Slots
-    """The user's reactions are from here ..."""
-    end: Slots
-    """... to here, in the two below."""
+    """Open hash table of who reacted."""
+    newest: Slots
+    """The user's last reaction: a row of the three below; -1 for none."""
+    before: Slots
+    """The same user's reaction before; -1 for none."""
     to: Slots
     """Which of the viewer's posts."""
-    sign: NDArray[np.int8]
+    sign: Slots
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
     columns = posts.state.posts
-    company = _company(query, columns)
-    rings = columns.engagers[posts.slot], columns.opposers[posts.slot]
-    expected, known = _expected(*rings, posts.slot, _mean(columns, posts.slot), company, query.viewer)
-    return expected, log(known)
+    good, bad = (
+        Rings(ring.pool, ring.rows.start, ring.rows.room, count)
+        for ring, count in (
+            (columns.engagers, columns.engager_count),
+            (columns.opposers, columns.opposer_count),
+        )
+    )
+    company = _company(good, bad, query.liked[:_POSTS], query.disliked[:_POSTS], query.viewer)
+    _expected(good, bad, posts.slot, company, query.viewer, rows)
 
 
-def _mean(columns: Posts, slots: Slots) -> Floats:
-    """Mean reaction to posts, -1 to 1; 0 where nobody reacted."""
-    good, bad = columns.engager_count[slots], columns.opposer_count[slots]
-    return np.asarray((good - bad) / np.maximum(good + bad, 1), np.float64)
+@kernel
+def _mean(good: Rings, bad: Rings, slot: int) -> float:
+    """Mean reaction to a post, -1 to 1; 0 where nobody reacted."""
+    liked, disliked = good.ever[slot], bad.ever[slot]
+    return float((liked - disliked) / max(liked + disliked, 1))
 
 
-def _company(query: Query, columns: Posts) -> Company:
-    liked, disliked = query.liked[:_POSTS], query.disliked[:_POSTS]
-    mine = np.concatenate([liked, disliked])
-    mean = _mean(columns, mine)
-    given = np.repeat((1.0, -1.0), (len(liked), len(disliked))) - mean
-    rings = np.concatenate([columns.engagers[mine], columns.opposers[mine]], axis=1)
-    at, place = np.nonzero((rings != NONE) & (rings != query.viewer))
-    people = rings[at, place]
-    order = np.argsort(people, kind="stable")
-    sign = np.where(place[order] < columns.engagers.shape[1], 1, -1).astype(np.int8)
-    table = _hashed(people[order])
-    return Company(mine, mean, given, *table, at[order].astype(np.int32), sign)
+@kernel
+def _company(good: Rings, bad: Rings, liked: Slots, disliked: Slots, viewer: int) -> Company:
+    post = np.concatenate((liked, disliked))
+    mean, given = np.empty(len(post)), np.ones(len(post))
+    given[len(liked) :] = -1
+    most = 0
+    for j in range(len(post)):
+        mean[j] = _mean(good, bad, post[j])
+        most += good.room[post[j]] + bad.room[post[j]]
+    user = table(most)
+    newest, before = np.full(len(user), -1, np.int32), np.empty(most, np.int32)
+    to, sign = np.empty(most, np.int32), np.empty(most, np.int32)
+    entered = 0
+    for j in range(len(post)):
+        for rings, reaction in ((good, 1), (bad, -1)):
+            start = rings.start[post[j]]
+            for one in rings.pool[start : start + rings.room[post[j]]]:
+                if one >= 0 and one != viewer:
+                    at = place(user, one)
+                    user[at] = one
+                    before[entered], newest[at] = newest[at], entered
+                    to[entered], sign[entered] = j, reaction
+                    entered += 1
+    return Company(post, mean, given - mean, user, newest, before, to, sign)
 
 
-@numba.njit(cache=True, nogil=True)
-def _hashed(people: Slots) -> tuple[Slots, Slots, Slots]:
-    """Where each of the people, sorted with repeats, begins and ends: a hash table's columns."""
-    size = 16
-    while size < 2 * len(people):
-        size *= 2
-    user, first, end = np.full(size, -1, np.int32), np.zeros(size, np.int32), np.zeros(size, np.int32)
-    for i in range(len(people)):
-        at = _place(user, people[i])
-        if user[at] < 0:
-            user[at], first[at] = people[i], i
-        end[at] = i + 1
-    return user, first, end
-
-
-@numba.njit(cache=True, nogil=True, inline="always")
-def _place(table: Slots, user: int) -> int:
-    """The place of a user, or the empty place where one would be entered."""
-    at = int((np.uint32(user) * _GOLDEN) >> np.uint32(8)) & (len(table) - 1)
-    while table[at] >= 0 and table[at] != user:
-        at = (at + 1) & (len(table) - 1)
-    return at
-
-
-@numba.njit(cache=True, nogil=True)
-def _expected(
-    engagers: Slots, opposers: Slots, slots: Slots, mean: Floats, company: Company, viewer: int
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+@kernel
+def _expected(good: Rings, bad: Rings, slots: Slots, company: Company, viewer: int, rows: Rows) -> None:
     """The reaction expected to each post above its mean, and the sum of the correlations behind it."""
-    expected, known = np.zeros(len(slots), np.float32), np.zeros(len(slots), np.float32)
+    for slot in slots:
+        fetch(bad.start, slot)
+        fetch(bad.room, slot)
     tally = np.zeros((len(company.post), 4))
     for i in range(len(slots)):
-        tally[:] = 0
-        _meet(tally, engagers[i], 1, company, viewer)
-        _meet(tally, opposers[i], -1, company, viewer)
-        total = weight = 0.0
-        for j in range(len(company.post)):
-            if tally[j, 0] > 0 and company.post[j] != slots[i]:
-                alike = _correlation(tally[j], mean[i], company.mean[j])
-                total += alike * company.given[j]
-                weight += abs(alike)
-        expected[i], known[i] = total / (weight + _SHRINK_POSTS), weight
-    return expected, known
+        met = _meet(tally, good, slots[i], 1, company, viewer)
+        met += _meet(tally, bad, slots[i], -1, company, viewer)
+        rows[i] = 0
+        if met:  # few posts have company
+            mean = _mean(good, bad, slots[i])
+            rows[i, 0], rows[i, 1] = _weighed(tally, slots[i], mean, company)
+            tally[:] = 0
 
 
-@numba.njit(cache=True, nogil=True)
-def _meet(tally: Floats, ring: Slots, sign: int, company: Company, viewer: int) -> None:
-    """Enter those of a ring who reacted to the viewer's posts: people, both reactions, their product."""
-    for user in ring:
+@kernel
+def _meet(tally: Floats, rings: Rings, slot: int, sign: int, company: Company, viewer: int) -> int:
+    """Enter those of a ring who reacted to the viewer's posts: people, both reactions, their product.
+
+    How many were entered.
+    """
+    met, start = 0, rings.start[slot]
+    for user in rings.pool[start : start + rings.room[slot]]:
         if user < 0 or user == viewer:
             continue
-        at = _place(company.user, user)
-        if company.user[at] == user:
-            for k in range(company.first[at], company.end[at]):
-                row, other = tally[company.to[k]], company.sign[k]
-                row[0] += 1
-                row[1] += sign
-                row[2] += other
-                row[3] += sign * other
+        at = place(company.user, user)
+        k = company.newest[at] if company.user[at] == user else -1
+        while k >= 0:
+            row, other = tally[company.to[k]], company.sign[k]
+            row[0] += 1
+            row[1] += sign
+            row[2] += other
+            row[3] += sign * other
+            met, k = met + 1, company.before[k]
+    return met
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
+def _weighed(tally: Floats, slot: int, mean: float, company: Company) -> tuple[float, float]:
+    """The mean of what the viewer gave, weighted by the correlations, and their sum."""
+    total = weight = 0.0
+    for j in range(len(company.post)):
+        if tally[j, 0] > 0 and company.post[j] != slot:
+            alike = _correlation(tally[j], mean, company.mean[j])
+            total += alike * company.given[j]
+            weight += abs(alike)
+    return total / (weight + _SHRINK_POSTS), weight
+
+
+@kernel
 def _correlation(tally: Floats, mean: float, other_mean: float) -> float:
     """Of two posts' reactions about their means, drawn to 0 by the weight of ten people."""
     people, here, there, both = tally[0], tally[1], tally[2], tally[3]
@@ -158,5 +174,5 @@ GROUP = Group(
         Feature("agreement", "reaction expected from those who met the viewer's posts, -2 to 2", "1"),
         Feature("agreement_known", "how much is known of that: the sum of the correlations", "log"),
     ),
-    _values,
+    _fill,
 )

@@ -1,30 +1,34 @@
 """Who wrote the post."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from ranker.candidates import Candidates
-from ranker.features.declaration import Feature, Group, Values, count, log, rate
+from ranker.features import counts
+from ranker.features.counts import cells
+from ranker.features.declaration import Feature, Group, Rows
 from ranker.query import Query
-from ranker.state import counters
 
 _RATES = ("click", "like", "reply", "share", "follow", "negative")
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
-    users = posts.state.users
-    counts = counters.read(
-        users.received, users.received_ms, posts.author, query.now_ms, counters.HALF_LIVES_MS
-    )
-    age_ms = np.maximum(query.now_ms - users.created_ms[posts.author], 0)
-    return (
-        log(users.followers[posts.author]),
-        log(users.post_count[posts.author]),
-        age_ms / 86_400_000,
-        log(count(counts, "impression")),
-        *(rate(counts, name) for name in _RATES),
-        rate(counts, "like", "3d"),
+_COUNTED = cells(("impression", "ever"))
+_RATED = cells(*((name, "ever") for name in _RATES), ("like", "3d"))
+
+
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
+    users, author = posts.state.users, posts.author
+    rows[:, 0] = users.followers[author]
+    rows[:, 1] = users.post_count[author]
+    rows[:, 2] = np.maximum(query.now_ms - users.created_ms[author], 0) / 86_400_000
+    counts.fill(
+        users.received,
+        users.received_ms,
+        author,
+        query.now_ms,
+        _COUNTED,
+        _RATED,
+        rows[:, 3:4],
+        rows[:, 4:],
     )
 
 
@@ -40,5 +44,5 @@ GROUP = Group(
         ),
         Feature("author_like_rate_3d", "likes an impression of the author's posts, over some 3 d", "1"),
     ),
-    _values,
+    _fill,
 )

@@ -14,21 +14,23 @@ Nadaraya, "On estimating regression", 1964). One direction in the space of vecto
 from what lies between them; this can, and it follows a change of taste within a few pages.
 """
 
-from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates
-from ranker.dots import cosines
+from ranker.dots import cosines, widened
 from ranker.events import COUNTERS
-from ranker.features.declaration import Feature, Group, Values
+from ranker.features.declaration import Feature, Group, Rows
+from ranker.kernels import fetch, kernel
 from ranker.query import Query
-from ranker.state import NONE, State
+from ranker.sets import position, positions
+from ranker.state import State
 from ranker.state.columns import Slots
 from ranker.state.counters import HALF_LIVES
-from ranker.state.tables import Posts
+from ranker.state.tables import Int64s
 
 _STEP, _STEP_DECAY = 0.2, 0.2
 """Of a word's weight: step / (1 + decay * times met)."""
@@ -46,117 +48,153 @@ _SHRINK_NEAR = np.float32(2)
 _BUCKETS = 1 << 13
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
-_GOOD = [COUNTERS.index(name) for name in COUNTERS if name not in ("impression", "negative")]
-"""One person may open, like and share a post: the commonest of these says best how many reacted."""
+_KINDS, _EVER = len(COUNTERS), HALF_LIVES.index("ever")
+_SHOWN, _NEGATIVE = COUNTERS.index("impression"), COUNTERS.index("negative")
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.float32]
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
-    state, met = posts.state, query.history
-    columns = state.posts
-    weight, direction, bias = _learned(
-        _words(columns, met),
-        columns.vector[met].astype(np.float32),
-        _reception(state, met, query.reactions),
-        query.reactions,
-    )
-    anybody = _reception(state, posts.slot, np.zeros(len(posts), np.float32), own=0)
-    words = _sums(weight, _words(columns, posts.slot))
-    last = columns.vector[met[-_NEAR:]].astype(np.float32)
-    cosine = cosines(columns.vector, posts.slot, np.concatenate([direction[None], last])).T
-    along = np.nan_to_num(cosine[0])
-    return (
-        anybody,
-        words,
-        along,
-        anybody + bias + words + along,
-        _reaction_before(query, posts.slot),
-        *_of_near(cosine[1:], query.reactions[-_NEAR:]),
-    )
+class Learned(NamedTuple):
+    """A viewer's model."""
+
+    weight: Floats
+    """Of words, (_BUCKETS,)."""
+    direction: Singles
+    """In the space of vectors, (D,)."""
+    bias: float
 
 
-def _reception(state: State, slots: Slots, reactions: NDArray[np.float32], own: int = 1) -> Floats:
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
+    state, met, reactions = posts.state, query.history, query.reactions
+    vectors = widened(state.posts.vector, met)
+    anybody = _reception(state, met, 1, reactions)
+    learned = _learned(_words(state, met), vectors, anybody, reactions)
+    directions = np.concatenate([learned.direction[None], vectors[-_NEAR:]])
+    cosine = cosines(state.posts.vector, posts.slot, directions).T
+    anybody = _reception(state, posts.slot, 0, np.zeros(len(posts), np.float32))
+    _odds(anybody, _words(state, posts.slot), cosine[0], learned, rows[:, :4])
+    _reaction_before(posts.slot, met, reactions, rows[:, 4])
+    _of_near(cosine[1:], reactions[-_NEAR:], rows[:, 5:])
+
+
+def _reception(state: State, slots: Slots, views: int, reactions: Singles) -> Floats:
     """Log odds that somebody who meets the post reacts in a good way: float64 (n,).
 
-    Drawn to what is usual for the post's community or language. Left out are `own` views with the reactions.
+    Left out are so many views with the reactions.
     """
-    posts = state.posts
-    counts = posts.counter[slots][..., HALF_LIVES.index("ever")]
-    good = np.maximum.reduce([counts[:, counter] for counter in _GOOD]) - np.clip(reactions, 0, 1)
-    shown = counts[:, COUNTERS.index("impression")] - own
-    usual = _usual(state, slots)
-    bad = np.maximum(shown - good, 0)
-    odds: Floats = np.log(
-        (np.maximum(good, 0) + _SHRINK_PEOPLE * usual) / (bad + _SHRINK_PEOPLE * (1 - usual))
+    posts, communities, languages = state.posts, state.communities, state.languages
+    usual = _usual(
+        posts.community[slots],
+        posts.language[slots],
+        communities.shown,
+        communities.engaged,
+        languages.shown,
+        languages.engaged,
     )
-    return odds
+    return _received(posts.counter, slots, views, reactions, usual)
 
 
-def _usual(state: State, slots: Slots) -> Floats:
-    """The share of those who met a post of the same place that engaged with it."""
-    community, language = state.posts.community[slots], state.posts.language[slots]
-    shown = np.where(community == NONE, state.languages.shown[language], state.communities.shown[community])
-    engaged = np.where(
-        community == NONE, state.languages.engaged[language], state.communities.engaged[community]
-    )
-    share: Floats = (engaged + _SHRINK_PEOPLE * _USUAL) / (np.maximum(shown, engaged) + _SHRINK_PEOPLE)
+@kernel
+def _usual(
+    community: Slots,
+    language: Slots,
+    shown: Int64s,
+    engaged: Int64s,
+    shown_in: Int64s,
+    engaged_in: Int64s,
+) -> Floats:
+    """The share of those who met a post of the same community, else language, that engaged with it."""
+    share = np.empty(len(community))
+    for i in range(len(community)):
+        at, place = community[i], language[i]
+        all_, good = (shown[at], engaged[at]) if at >= 0 else (shown_in[place], engaged_in[place])
+        share[i] = (good + _SHRINK_PEOPLE * _USUAL) / (max(all_, good) + _SHRINK_PEOPLE)
     return share
 
 
-def _words(columns: Posts, slots: Slots) -> Slots:
-    """Buckets of topics, author and community: int32 (n, topics + 2), -1 for none."""
-    author, community = columns.author[slots], columns.community[slots]
-    return _hashed(columns.topics[slots], author, community)
+@kernel
+def _received(counter: Singles, slots: Slots, views: int, reactions: Singles, usual: Floats) -> Floats:
+    """One person may open, like and share a post: the commonest of these says best how many reacted."""
+    odds = np.empty(len(slots))
+    for slot in slots:
+        fetch(counter, slot)
+    for i in range(len(slots)):
+        good = np.float32(0)
+        for kind in range(_KINDS):
+            if kind not in (_SHOWN, _NEGATIVE):
+                good = max(good, counter[slots[i], kind, _EVER])
+        good = max(good - min(max(reactions[i], np.float32(0)), np.float32(1)), np.float32(0))
+        bad = max(counter[slots[i], _SHOWN, _EVER] - views - good, 0.0)
+        odds[i] = np.log((good + _SHRINK_PEOPLE * usual[i]) / (bad + _SHRINK_PEOPLE * (1 - usual[i])))
+    return odds
 
 
-@njit(cache=True, nogil=True)
-def _hashed(topics: Slots, author: Slots, community: Slots) -> Slots:
-    width = topics.shape[1]
-    out = np.full((len(topics), width + 2), -1, np.int32)
-    for i in range(len(topics)):
-        for j in range(width):
-            out[i, j] = _bucket(topics[i, j], 0)
-        out[i, width] = _bucket(author[i], 1)
-        out[i, width + 1] = _bucket(community[i], 2)
+def _words(state: State, slots: Slots) -> Slots:
+    """Buckets of topics, author and community: int32 (n, topics + 3), then -1."""
+    posts = state.posts
+    return _hashed(slots, posts.topics, posts.author[slots], posts.community[slots])
+
+
+@kernel
+def _hashed(slots: Slots, topics: Slots, author: Slots, community: Slots) -> Slots:
+    out = np.empty((len(slots), topics.shape[1] + 3), np.int32)
+    for slot in slots:
+        fetch(topics, slot)
+    for i in range(len(slots)):
+        known = 0
+        for j in range(topics.shape[1]):
+            known = _enter(topics[slots[i], j], 0, out, i, known)
+        known = _enter(author[i], 1, out, i, known)
+        known = _enter(community[i], 2, out, i, known)
+        out[i, known] = -1
     return out
 
 
-@njit(cache=True, nogil=True)
-def _bucket(slot: int, kind: int) -> int:
+@njit(inline="always")
+def _enter(slot: int, kind: int, out: Slots, row: int, known: int) -> int:
     if slot < 0:
-        return -1
-    return int((np.uint64(slot * 3 + kind) * _GOLDEN) >> np.uint64(51))
+        return known
+    out[row, known] = int((np.uint64(slot * 3 + kind) * _GOLDEN) >> np.uint64(51))
+    return known + 1
 
 
-@njit(cache=True, nogil=True)
-def _learned(
-    words: Slots, vectors: NDArray[np.float32], anybody: Floats, reactions: NDArray[np.float32]
-) -> tuple[Floats, NDArray[np.float32], float]:
-    """The weights of words, the direction in the space of vectors, and the viewer's bias.
-
-    words: int32 (m, k); vectors: float32 (m, D); anybody: the log odds of each post, float64 (m,);
-    reactions: float32 (m,), as Query.reactions: one above 1 pulls harder. Sums run in index order.
-    """
-    weight, times = np.zeros(_BUCKETS), np.zeros(_BUCKETS)
-    direction = np.zeros(vectors.shape[1], np.float32)
-    bias = 0.0
+@kernel
+def _odds(anybody: Floats, words: Slots, along: Singles, learned: Learned, rows: Rows) -> None:
+    """Log odds of anybody, what words and vector add, and the viewer's log odds."""
     for i in range(len(words)):
-        odds = anybody[i] + bias + _sum(weight, words[i]) + _dot(direction, vectors[i])
+        of_words = _sum(learned.weight, words, i)
+        of_vector = along[i] if along[i] == along[i] else np.float32(0)
+        rows[i, 0], rows[i, 1], rows[i, 2] = anybody[i], of_words, of_vector
+        rows[i, 3] = anybody[i] + learned.bias + of_words + of_vector
+
+
+@kernel
+def _learned(words: Slots, vectors: Singles, anybody: Floats, reactions: Singles) -> Learned:
+    """The model that posts teach, oldest first.
+
+    words: int32 (m, k), as `_words`; vectors: float32 (m, D); anybody: the log odds of each post, float64
+    (m,); reactions: float32 (m,), as Query.reactions: one above 1 pulls harder. Sums run in index order.
+    """
+    weight, times = np.zeros(_BUCKETS), np.zeros(_BUCKETS, np.int32)
+    direction, bias = np.zeros(vectors.shape[1], np.float32), 0.0
+    for i in range(len(words)):
+        odds = anybody[i] + bias + _sum(weight, words, i) + _dot(direction, vectors[i])
         error = reactions[i] - 1 / (1 + np.exp(-odds))
         for word in words[i]:
-            if word >= 0:
-                weight[word] += _STEP * error / (1 + _STEP_DECAY * times[word])
-                times[word] += 1
+            if word < 0:
+                break
+            weight[word] += _STEP * error / (1 + _STEP_DECAY * times[word])
+            times[word] += 1
         step = np.float32(_VECTOR_STEP * error)
         for d in range(len(direction)):
             direction[d] += step * vectors[i, d]
         bias += _BIAS_STEP * error / (1 + _BIAS_DECAY * i)
-    return weight, direction, bias
+    return Learned(weight, direction, bias)
 
 
-@njit(cache=True, nogil=True)
-def _dot(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+@kernel
+def _dot(one: Singles, other: Singles) -> float:
     """In eight sums side by side, which a processor adds faster than one; the order is fixed all the same."""
     a = b = c = d = e = f = g = h = np.float32(0)
     whole = len(one) // 8 * 8
@@ -174,41 +212,30 @@ def _dot(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
     return float(((a + b) + (c + d)) + ((e + f) + (g + h)))
 
 
-@njit(cache=True, nogil=True)
-def _sums(weight: Floats, words: Slots) -> Floats:
-    out = np.zeros(len(words))
-    for i in range(len(words)):
-        out[i] = _sum(weight, words[i])
-    return out
-
-
-@njit(cache=True, nogil=True)
-def _sum(weight: Floats, words: Slots) -> float:
+@njit(inline="always")
+def _sum(weight: Floats, words: Slots, row: int) -> float:
     total = 0.0
-    for word in words:
-        if word >= 0:
-            total += weight[word]
+    for j in range(words.shape[1]):
+        if words[row, j] < 0:
+            break
+        total += weight[words[row, j]]
     return total
 
 
-def _of_near(
-    cosine: NDArray[np.float32], reactions: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """The mean reaction to the nearest posts, less the mean of all, and the weight behind it: (n,) each.
+def _of_near(cosine: Singles, reactions: Singles, rows: Rows) -> None:
+    """The mean reaction to the nearest posts, less the mean of all, and the weight behind it.
 
     cosine: float32 (m, n), NaN for a candidate without a vector, of which nothing is known.
     """
     m = len(reactions)
     fade = np.exp2(np.arange(1 - m, 1) / _FADE).astype(np.float32)
     mean = np.float32(reactions.sum() / max(m, 1))
-    return _smoothed(cosine, fade, reactions - mean)
+    _smoothed(cosine, fade, reactions - mean, rows)
 
 
-@njit(cache=True, nogil=True)
-def _smoothed(
-    cosine: NDArray[np.float32], fade: NDArray[np.float32], felt: NDArray[np.float32]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    total, weight = np.zeros(cosine.shape[1], np.float32), np.zeros(cosine.shape[1], np.float32)
+@kernel
+def _smoothed(cosine: Singles, fade: Singles, felt: Singles, rows: Rows) -> None:
+    total, weight = np.zeros(len(rows), np.float32), np.zeros(len(rows), np.float32)
     for j in range(len(felt)):
         row = cosine[j]
         for i in range(len(row)):
@@ -216,17 +243,17 @@ def _smoothed(
             kernel = fade[j] * near * near * near
             total[i] += kernel * felt[j]
             weight[i] += kernel
-    return total / (weight + _SHRINK_NEAR), weight
+    for i in range(len(rows)):
+        rows[i, 0], rows[i, 1] = total[i] / (weight[i] + _SHRINK_NEAR), weight[i]
 
 
-def _reaction_before(query: Query, slots: Slots) -> NDArray[np.float32]:
+@kernel
+def _reaction_before(slots: Slots, met: Slots, reactions: Singles, out: Singles) -> None:
     """The sign of the viewer's reaction where the post was met before, else NaN."""
-    if not len(query.history):
-        return np.full(len(slots), np.nan, np.float32)
-    order = np.argsort(query.history)
-    at = order[np.minimum(np.searchsorted(query.history, slots, sorter=order), len(order) - 1)]
-    before = np.sign(query.reactions[at])
-    return np.where(query.history[at] == slots, before, np.float32(np.nan))
+    before = positions(met)
+    for i in range(len(slots)):
+        at = position(before, slots[i])
+        out[i] = np.sign(reactions[at]) if at >= 0 else np.nan
 
 
 GROUP = Group(
@@ -239,5 +266,5 @@ GROUP = Group(
         Feature("leaning_near", "reactions to the nearest posts met lately, above the mean, -3 to 3", "1"),
         Feature("leaning_near_known", "how much is known of that: cubed cosines of posts met lately", "1"),
     ),
-    _values,
+    _fill,
 )

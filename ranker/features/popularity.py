@@ -1,11 +1,10 @@
 """What others did with the post."""
 
-from collections.abc import Sequence
-
 from ranker.candidates import Candidates
-from ranker.features.declaration import Feature, Group, Values, count, log, rate
+from ranker.features import counts
+from ranker.features.counts import cells
+from ranker.features.declaration import Feature, Group, Rows
 from ranker.query import Query
-from ranker.state import counters
 
 _RATES = ("click", "dwell", "like", "reply", "share", "follow", "negative")
 _LATELY = (
@@ -21,13 +20,22 @@ _LATELY = (
 )
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
-    columns = posts.state.posts
-    counts = counters.read(
-        columns.counter, columns.counter_ms, posts.slot, query.now_ms, counters.HALF_LIVES_MS
+_COUNTED = cells(*_LATELY)
+_RATED = cells(*((name, "ever") for name in _RATES), ("like", "6h"))
+
+
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
+    columns, rates = posts.state.posts, len(_RATED.kind)
+    counts.fill(
+        columns.counter,
+        columns.counter_ms,
+        posts.slot,
+        query.now_ms,
+        _COUNTED,
+        _RATED,
+        rows[:, rates:],
+        rows[:, :rates],
     )
-    rates = [rate(counts, name) for name in _RATES]
-    return *rates, rate(counts, "like", "6h"), *(log(count(counts, *which)) for which in _LATELY)
 
 
 GROUP = Group(
@@ -39,5 +47,5 @@ GROUP = Group(
             for name, life in _LATELY
         ),
     ),
-    _values,
+    _fill,
 )

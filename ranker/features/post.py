@@ -1,36 +1,63 @@
 """What the post is."""
 
-from collections.abc import Sequence
-
-import numpy as np
 from feedrank.v1 import types_pb2
 
 from ranker.candidates import Candidates
-from ranker.features.declaration import Feature, Group, Values, log
+from ranker.features.declaration import Feature, Group, Rows
+from ranker.kernels import fetch, kernel
 from ranker.query import Query
-from ranker.state import NONE
-from ranker.state.tables import QUOTE, REMIX, REPLY, REPOST
+from ranker.state.columns import Slots
+from ranker.state.tables import QUOTE, REMIX, REPLY, REPOST, Bits, Flags, Int64s
 
 _IMAGE, _VIDEO = 1 << types_pb2.MEDIA_KIND_IMAGE, 1 << types_pb2.MEDIA_KIND_VIDEO
+_GENERATED, _ASSISTED = int(types_pb2.PROVENANCE_AI_GENERATED), int(types_pb2.PROVENANCE_AI_ASSISTED)
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
     columns = posts.state.posts
-    media = columns.media[posts.slot]
-    return (
-        np.maximum(query.now_ms - posts.created_ms, 0) / 3_600_000,
-        log(columns.text.length[posts.slot]),
-        (posts.topics != NONE).sum(axis=1),
-        (media & _IMAGE) > 0,
-        (media & _VIDEO) > 0,
-        columns.has_prompt[posts.slot],
-        posts.provenance == types_pb2.PROVENANCE_AI_GENERATED,
-        posts.provenance == types_pb2.PROVENANCE_AI_ASSISTED,
-        (posts.form & REPLY) > 0,
-        (posts.form & REPOST) > 0,
-        (posts.form & QUOTE) > 0,
-        (posts.form & REMIX) > 0,
+    _rows(
+        posts.slot,
+        query.now_ms,
+        columns.created_ms,
+        columns.text.length,
+        columns.topics,
+        columns.media,
+        columns.has_prompt,
+        columns.provenance,
+        columns.form,
+        rows,
     )
+
+
+@kernel
+def _rows(
+    slots: Slots,
+    now_ms: int,
+    created_ms: Int64s,
+    length: Slots,
+    topics: Slots,
+    media: Bits,
+    has_prompt: Flags,
+    provenance: Bits,
+    form: Bits,
+    rows: Rows,
+) -> None:
+    for slot in slots:
+        fetch(topics, slot)
+    for i in range(len(slots)):
+        slot = slots[i]
+        rows[i, 0] = max(now_ms - created_ms[slot], 0) / 3_600_000
+        rows[i, 1] = length[slot]
+        rows[i, 2] = (topics[slot] >= 0).sum()
+        rows[i, 3] = media[slot] & _IMAGE > 0
+        rows[i, 4] = media[slot] & _VIDEO > 0
+        rows[i, 5] = has_prompt[slot]
+        rows[i, 6] = provenance[slot] == _GENERATED
+        rows[i, 7] = provenance[slot] == _ASSISTED
+        rows[i, 8] = form[slot] & REPLY > 0
+        rows[i, 9] = form[slot] & REPOST > 0
+        rows[i, 10] = form[slot] & QUOTE > 0
+        rows[i, 11] = form[slot] & REMIX > 0
 
 
 GROUP = Group(
@@ -48,5 +75,5 @@ GROUP = Group(
         Feature("is_quote", "the post quotes another", "1"),
         Feature("is_remix", "the post was made from another's prompt or image", "1"),
     ),
-    _values,
+    _fill,
 )

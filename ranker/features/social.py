@@ -1,67 +1,96 @@
 """Who engaged with the post, and what they are to the viewer."""
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+import numba
 import numpy as np
-from numpy.typing import NDArray
 
 from ranker.candidates import Candidates, among
-from ranker.features.declaration import Feature, Group, Values, log
+from ranker.features.declaration import Feature, Group, Rows
+from ranker.kernels import fetch, kernel
 from ranker.query import Query
-from ranker.state import NONE
+from ranker.sets import place, position, positions, table
 from ranker.state.columns import Slots
+from ranker.state.tables import Int64s
 
 _POSTS = 32
 _SHRINK_POSTS = 4.0
 """So that one post does not speak as loudly as thirty."""
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
-    ring = posts.state.posts.engagers[posts.slot]
-    row, place = np.nonzero((ring != NONE) & (ring != query.viewer))
-    engagers = Engagers(ring[row, place], row, len(posts))
-    known = np.maximum(engagers.sums(np.ones(len(row))), 1)
-    like_minded = _met(engagers, query, posts, query.liked)
-    others = _met(engagers, query, posts, query.disliked)
-    return (
-        engagers.sums(among(engagers.user, query.follows)),
-        log(like_minded),
-        like_minded / known,
-        log(others),
-        others / known,
-        among(posts.community, query.communities),
-        among(posts.language, query.reads) if len(query.reads) else np.nan,
-    )
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
+    engagers = posts.state.posts.engagers
+    rings = engagers.pool, engagers.rows.start, engagers.rows.room
+    liked, disliked = query.liked[:_POSTS], query.disliked[:_POSTS]
+    alike, other = _company(*rings, liked, query.viewer), _company(*rings, disliked, query.viewer)
+    weights = 1 / (len(liked) + _SHRINK_POSTS), 1 / (len(disliked) + _SHRINK_POSTS)
+    _engagers(*rings, posts.slot, query.viewer, query.follows, alike, other, weights, rows[:, :5])
+    rows[:, 5] = among(posts.community, query.communities)
+    rows[:, 6] = among(posts.language, query.reads) if len(query.reads) else np.nan
 
 
-class Engagers(NamedTuple):
-    """Who engaged lately with each of some posts, without the viewer."""
+class Company(NamedTuple):
+    """Who engaged with some posts: an open hash table of users, and with how many posts each did."""
 
     user: Slots
-    row: NDArray[np.intp]
-    """Which of the posts, rising."""
-    posts: int
-
-    def sums(self, values: NDArray[Any]) -> NDArray[np.float64]:
-        """The sum of whole numbers over the engagers of each post; no order of additions shows."""
-        return np.bincount(self.row, values, self.posts).astype(np.float64)
+    posts: Slots
 
 
-def _met(engagers: Engagers, query: Query, posts: Candidates, slots: Slots) -> NDArray[np.float32]:
-    """Those who engaged with the viewer's posts too, each with the share of the posts, shrunk; summed."""
-    people, count = _company(query, posts, slots[:_POSTS])
-    if not len(people):
-        return np.zeros(engagers.posts, np.float32)
-    at = np.minimum(np.searchsorted(people, engagers.user), len(people) - 1)
-    met = engagers.sums(np.where(people[at] == engagers.user, count[at], 0))
-    return np.asarray(met / (len(slots[:_POSTS]) + _SHRINK_POSTS), np.float32)
+@kernel
+def _company(pool: Slots, start: Int64s, room: Slots, slots: Slots, viewer: int) -> Company:
+    """Those in the rings of some posts, but for the viewer."""
+    user = table(room[slots].sum())
+    posts = np.zeros(len(user), np.int32)
+    for slot in slots:
+        for engager in pool[start[slot] : start[slot] + room[slot]]:
+            if engager >= 0 and engager != viewer:
+                at = place(user, engager)
+                user[at] = engager
+                posts[at] += 1
+    return Company(user, posts)
 
 
-def _company(query: Query, posts: Candidates, slots: Slots) -> tuple[Slots, NDArray[np.intp]]:
-    """Who engaged with some posts, sorted, and with how many of them each did."""
-    met = posts.state.posts.engagers[slots]
-    return np.unique(met[(met != NONE) & (met != query.viewer)], return_counts=True)
+@numba.njit(inline="always")
+def _met(company: Company, user: int) -> int:
+    """With how many of the company's posts a user engaged."""
+    at = place(company.user, user)
+    return company.posts[at] if company.user[at] == user else 0
+
+
+@kernel
+def _engagers(
+    pool: Slots,
+    start: Int64s,
+    room: Slots,
+    slots: Slots,
+    viewer: int,
+    follows: Slots,
+    alike: Company,
+    other: Company,
+    weights: tuple[float, float],
+    rows: Rows,
+) -> None:
+    """The followed among those who engaged lately with each post, and what they share with each company.
+
+    Each engager has the share of the company's posts, shrunk: the sum and the mean of these.
+    """
+    known = positions(follows)
+    for slot in slots:
+        fetch(start, slot)
+        fetch(room, slot)
+    for slot in slots:
+        fetch(pool, start[slot])
+    for i in range(len(slots)):
+        engagers = followed = met_alike = met_other = 0
+        for user in pool[start[slots[i]] : start[slots[i]] + room[slots[i]]]:
+            if user >= 0 and user != viewer:
+                engagers += 1
+                followed += position(known, user) >= 0
+                met_alike += _met(alike, user)
+                met_other += _met(other, user)
+        rows[i, 0] = followed
+        rows[i, 1], rows[i, 3] = met_alike * weights[0], met_other * weights[1]
+        rows[i, 2], rows[i, 4] = rows[i, 1] / max(engagers, 1), rows[i, 3] / max(engagers, 1)
 
 
 GROUP = Group(
@@ -74,5 +103,5 @@ GROUP = Group(
         Feature("in_community", "the viewer is in the post's community", "1"),
         Feature("language_read", "the viewer reads the post's language", "1"),
     ),
-    _values,
+    _fill,
 )

@@ -1,56 +1,49 @@
 """How near the post is to what the viewer likes and dislikes, by vector."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates
-from ranker.dots import cosines
-from ranker.features.declaration import Feature, Group, Values
+from ranker.dots import cosines, widened
+from ranker.features.declaration import Feature, Group, Rows
+from ranker.kernels import kernel
 from ranker.query import Query
 from ranker.state.columns import Slots
 
 _LIKED, _DISLIKED = 8, 4
 
 
-def _values(query: Query, posts: Candidates) -> Sequence[Values]:
+def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
     vectors = posts.state.posts.vector
-    liked = _vectors(posts, query.liked, _LIKED)
-    disliked = _vectors(posts, query.disliked, _DISLIKED)
-    parts = (query.interests, liked, disliked)
-    near = cosines(vectors, posts.slot, np.concatenate(parts))
-    interest, like, dislike = np.split(near, np.cumsum([len(part) for part in parts])[:-1], axis=1)
-    weights = query.interest_weights / query.interest_weights.sum() if len(query.interest_weights) else 0
-    return (
-        _most(interest),
-        _mean(interest * weights) * max(interest.shape[1], 1),
-        _most(like),
-        _mean(like),
-        _most(dislike),
-        _mean(dislike),
+    parts = (
+        query.interests,
+        _newest(posts, query.liked, _LIKED),
+        _newest(posts, query.disliked, _DISLIKED),
     )
+    near = cosines(vectors, posts.slot, np.concatenate(parts)).T
+    weights = query.interest_weights / max(query.interest_weights.sum(), 1e-30)
+    end = 0
+    for column, part in zip((0, 2, 4), parts, strict=True):
+        first, end = end, end + len(part)
+        equal = np.full(len(part), 1 / max(len(part), 1), np.float32)
+        _most_and_mean(near[first:end], weights if column == 0 else equal, rows[:, column : column + 2])
 
 
-def _vectors(posts: Candidates, slots: Slots, most: int) -> NDArray[np.float32]:
+def _newest(posts: Candidates, slots: Slots, most: int) -> NDArray[np.float32]:
     """Vectors of the newest posts that have one: float32 (k, D)."""
     columns = posts.state.posts
-    vectored = slots[columns.has_vector[slots]][:most]
-    return columns.vector[vectored].astype(np.float32)
+    return widened(columns.vector, slots[columns.has_vector[slots]][:most])
 
 
-def _most(near: NDArray[np.float32]) -> Values:
-    return near.max(axis=1) if near.shape[1] else np.nan
-
-
-def _mean(near: NDArray[np.float32]) -> Values:
-    """Summed one after the other, so that the result does not depend on the number of rows."""
-    if not near.shape[1]:
-        return np.nan
-    total = near[:, 0].copy()
-    for j in range(1, near.shape[1]):
-        total += near[:, j]
-    return total / np.float32(near.shape[1])
+@kernel
+def _most_and_mean(near: NDArray[np.float32], weights: NDArray[np.float32], rows: Rows) -> None:
+    """Of cosines (q, n), over the first axis; NaN without any. Summed one after the other."""
+    for i in range(len(rows)):
+        most, mean = near[0, i] if len(near) else np.float32(np.nan), np.float32(0)
+        for j in range(len(near)):
+            most = max(most, near[j, i])
+            mean += near[j, i] * weights[j]
+        rows[i, 0], rows[i, 1] = most, mean + (most - most)
 
 
 GROUP = Group(
@@ -62,5 +55,5 @@ GROUP = Group(
         Feature("disliked_cosine", "nearest of the last posts that the viewer wants less of", "cos"),
         Feature("disliked_cosine_mean", "the last posts that the viewer wants less of", "cos"),
     ),
-    _values,
+    _fill,
 )

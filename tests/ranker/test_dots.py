@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ranker.dots import cosines
+from ranker.dots import cosines, widened
 
 
 def stored(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float16]:
@@ -46,7 +46,17 @@ def test_arrays_that_can_not_be_written_are_read() -> None:
     np.testing.assert_array_equal(cosines(vectors, slots, queries), vectors.astype(np.float32))
 
 
+@pytest.mark.parametrize("dimension", [384, 100])
+def test_widened_rows_are_those_of_numpy_bit_for_bit(dimension: int) -> None:
+    vectors, slots = stored(50, dimension), np.array([7, 49, 0, 7], np.int32)
+    vectors[7, :3] = (0, -0.0, 6e-8)
+    assert widened(vectors, slots).tobytes() == vectors[slots].astype(np.float32).tobytes()
+    assert widened(vectors, slots[:0]).shape == (0, dimension)
+
+
 @pytest.mark.parametrize("slot", [-1, 3])
 def test_a_slot_outside_the_column_is_an_error(slot: int) -> None:
     with pytest.raises(IndexError, match="within 3 vectors"):
         cosines(stored(3, 8), np.array([slot], np.int32), np.eye(8, dtype=np.float32))
+    with pytest.raises(IndexError, match="within 3 vectors"):
+        widened(stored(3, 8), np.array([slot], np.int32))

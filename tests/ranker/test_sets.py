@@ -35,3 +35,11 @@ def test_members_are_those_that_numpy_finds_and_none_is_never_one(values: list[i
 def test_a_table_holds_slots_that_fall_into_one_place() -> None:
     slots = np.arange(0, 2**31 - 1, 2**22, dtype=np.int32)
     assert sets.distinct(np.concatenate([slots, slots])).tolist() == slots.tolist()
+
+
+@settings(deadline=None)
+@given(st.sets(st.integers(0, 40)))
+def test_a_position_is_where_a_slot_is_among_others(slots: set[int]) -> None:
+    array = np.array(list(slots)[::-1], np.int32)
+    found = [sets.position.py_func(sets.positions(array), slot) for slot in range(-1, 41)]
+    assert found == [list(array).index(slot) if slot in slots else -1 for slot in range(-1, 41)]

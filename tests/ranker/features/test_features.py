@@ -18,21 +18,22 @@ every_group = pytest.mark.parametrize(
 every_viewer = pytest.mark.parametrize("viewer", VIEWERS)
 
 
+UNWRITTEN = np.float32(-12345.5)
+
+
 def table(group: Group, query: Query, posts: Candidates) -> NDArray[np.float32]:
-    """A group's columns as rows, as `features.compute` puts them."""
-    rows = np.empty((len(posts), len(group.features)), np.float32)
-    for column, value in enumerate(group.values(query, posts)):
-        rows[:, column] = value
-    return rows
+    """A group's columns as rows, as `features.compute` has them written."""
+    rows = np.full((len(posts), len(group.features) + 2), UNWRITTEN, np.float32)
+    group.fill(query, posts, rows[:, 1:-1])
+    assert (rows[:, [0, -1]] == UNWRITTEN).all()
+    return rows[:, 1:-1]
 
 
 @every_group
 @every_viewer
-def test_it_gives_as_many_values_as_it_declares(group: Group, viewer: str) -> None:
+def test_it_writes_all_the_columns_that_it_declares(group: Group, viewer: str) -> None:
     town = playground()
-    values = group.values(town.query(viewer), town.candidates())
-    assert len(values) == len(group.features)
-    assert all(np.shape(value) in ((), (town.state.posts.size,)) for value in values)
+    assert not (table(group, town.query(viewer), town.candidates()) == UNWRITTEN).any()
 
 
 @every_group
@@ -79,7 +80,7 @@ def test_a_post_with_nothing_but_its_author_has_a_row(group: Group) -> None:
 def test_it_changes_nothing(group: Group) -> None:
     town = playground()
     before = town.state.fingerprint()
-    group.values(town.query(VIEWERS[0]), town.candidates())
+    table(group, town.query(VIEWERS[0]), town.candidates())
     assert town.state.fingerprint() == before
 
 
@@ -102,3 +103,14 @@ def test_every_feature_differs_between_some_posts_or_viewers() -> None:
     ]
     # All ask on one surface, at one moment.
     assert set(constant) <= {"surface", "hour", "weekday"}
+
+
+@every_viewer
+def test_what_is_declared_in_logarithms_is_ln_1_plus_the_count_that_the_group_writes(viewer: str) -> None:
+    town = playground()
+    query, posts = town.query(viewer), town.candidates()
+    counts = np.hstack([table(group, query, posts) for group in features.GROUPS])
+    logged = [feature.unit == "log" for feature in features.FEATURES]
+    rows = features.compute(query, posts)
+    np.testing.assert_allclose(rows[:, logged], np.log1p(counts[:, logged]), 1e-6, atol=1e-15)
+    np.testing.assert_array_equal(rows[:, np.invert(logged)], counts[:, np.invert(logged)])
