@@ -88,6 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the embedder until SIGTERM, SIGINT or, where asked, the end of stdin."""
     parser = _parser()
     asked = parser.parse_args(arguments)
+    if asked.threads < 1:
+        parser.error("--threads must be 1 or more")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     stop, told = Event(), SimpleQueue[int]()
     for number in (signal.SIGTERM, signal.SIGINT):

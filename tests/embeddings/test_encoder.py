@@ -3,6 +3,7 @@
 import shutil
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -85,6 +86,12 @@ def test_an_empty_text_is_refused_by_its_place(chosen: Encoder, empty: str) -> N
 def test_a_text_beyond_the_window_is_cut(exact: Encoder) -> None:
     window = "harbour " * 254
     np.testing.assert_allclose(exact.encode([window + "market " * 500]), exact.encode([window]), atol=1e-5)
+
+
+def test_of_a_very_long_text_no_more_is_read_than_the_window_can_hold(exact: Encoder) -> None:
+    began = time.perf_counter()
+    exact.encode(["word " * 2_000_000])
+    assert time.perf_counter() - began < 3
 
 
 def test_threads_may_share_an_encoder(exact: Encoder) -> None:

@@ -25,6 +25,12 @@ def test_wrong_weights_end_it_with_a_sentence_and_code_2(tmp_path: Path) -> None
     assert b"Traceback" not in ended.stderr
 
 
+def test_no_threads_are_refused_with_a_sentence_and_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--socket", "unused", "--threads", "0"])
+    assert "--threads must be 1 or more" in capsys.readouterr().err
+
+
 def test_its_help_has_an_example(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--help"])
