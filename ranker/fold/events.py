@@ -7,6 +7,7 @@ from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 
 from ranker import events as kinds
+from ranker.errors import JournalError
 from ranker.event_columns import EventColumns
 from ranker.fold import people, taste
 from ranker.state import NONE, State, affinity, counters, event_log, rings
@@ -42,8 +43,13 @@ class _Batch:
 
 
 def read(change: journal_pb2.Events) -> EventColumns:
-    """The events of an entry."""
-    return EventColumns.of_change(change)
+    """The events of an entry. JournalError, before anything is folded, for a kind that is not declared."""
+    columns = EventColumns.of_change(change)
+    if ((columns.kind < 0) | (columns.kind >= len(kinds.STRENGTH_OF))).any():
+        raise JournalError(
+            "an entry holds events of a kind that this version does not know: upgrade feedrank"
+        )
+    return columns
 
 
 def record(state: State, events: EventColumns) -> None:

@@ -405,6 +405,14 @@ def test_a_change_of_a_later_version_is_an_error_that_says_so(town: Town) -> Non
         town.fold(journal_pb2.Entry(time_ms=NOW))
 
 
+def test_an_event_kind_of_a_later_version_changes_nothing(town: Town) -> None:
+    before = town.state.fingerprint()
+    later = types_pb2.Event(viewer_id="vera", post_id="p", kind=99, time_ms=NOW)  # type: ignore[arg-type]
+    with pytest.raises(JournalError, match="upgrade feedrank"):
+        town.fold(entries.of_events([later], NOW))
+    assert town.state.fingerprint() == before
+
+
 # events
 
 
