@@ -135,7 +135,7 @@ def _goes_left(forest: Forest, value: float) -> Bools:
 
 def _in_set(forest: Forest, value: float) -> Bools:
     """Which nodes' sets hold the category that the value is cut to."""
-    if value <= -1:
+    if not -1 < value < WORD * len(forest.words):
         return np.zeros(len(forest.feature), np.bool_)
     word, bit = divmod(int(value), WORD)
     holds = np.append(forest.words >> np.uint32(bit) & 1, 0) == 1

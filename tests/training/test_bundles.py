@@ -104,7 +104,7 @@ def test_categorical_splits_keep_their_sets() -> None:
     assert np.array_equal(scores_of(forest, rows)[:, 0], model.predict(rows, raw_score=True))
 
 
-@pytest.mark.parametrize("value", [-3.0, -0.5, 7.5, 64.0, 99.0, 1e6])
+@pytest.mark.parametrize("value", [-3.0, -0.5, 7.5, 64.0, 99.0, 1e6, 3e38])
 def test_a_column_of_categories_is_pinned_too(value: float) -> None:
     model, rows = of_categories()
     forest = pinned(forest_from_boosters({"like": model}), 0, value)
