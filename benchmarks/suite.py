@@ -55,6 +55,13 @@ SUITE = (
         ),
     ),
     Benchmark(
+        "features",
+        4,
+        _MILLION,
+        (*_FEW, "--asking", "10", "--rounds", "1"),
+        ("features_p50_ms", "features_min_ms", "speedup_over_numpy_dots"),
+    ),
+    Benchmark(
         "sources", 4, _MILLION, (*_FEW, "--asking", "20", "--rounds", "1"), ("sources_p50_ms", "page_p50_ms")
     ),
     Benchmark(
