@@ -62,34 +62,36 @@ def _authors(authors: Slots, keys: Slots, sums: NDArray[np.float32], rows: Rows)
     met = positions(keys)
     for i in range(len(authors)):
         at = position(met, authors[i])
-        rows[i, :3], rows[i, 3] = 0, np.nan
-        if at >= 0:
-            rows[i, :3], rows[i, 3] = sums[at], _liking(sums[at])
+        for j in range(3):
+            rows[i, j] = sums[at, j] if at >= 0 else 0
+        rows[i, 3] = _liking(sums, at) if at >= 0 else np.nan
 
 
 @kernel
 def _topics(slots: Slots, topics: Slots, keys: Slots, sums: NDArray[np.float32], rows: Rows) -> None:
     """How many topics are known; the most, the least and the mean liking; the most for, and against."""
     met = positions(keys)
+    unknown = np.float32(np.nan)
     for i in range(len(slots)):
         known, total = 0, np.float32(0)
-        rows[i] = np.nan
-        for topic in topics[slots[i]]:
+        most, least, good, bad = unknown, unknown, unknown, unknown
+        for j in range(topics.shape[1]):
+            topic = topics[slots[i], j]
             at = position(met, topic) if topic >= 0 else -1
-            if at < 0:
-                continue
-            liking = _liking(sums[at])
-            known, total = known + 1, total + liking
-            rows[i, 1], rows[i, 2] = np.fmax(rows[i, 1], liking), np.fmin(rows[i, 2], liking)
-            rows[i, 4], rows[i, 5] = np.fmax(rows[i, 4], sums[at, 1]), np.fmax(rows[i, 5], sums[at, 2])
-        rows[i, 0] = known
-        rows[i, 3] = total / known if known else np.nan
+            if at >= 0:
+                liking = _liking(sums, at)
+                known, total = known + 1, total + liking
+                most, least = np.fmax(most, liking), np.fmin(least, liking)
+                good, bad = np.fmax(good, sums[at, 1]), np.fmax(bad, sums[at, 2])
+        rows[i, 0], rows[i, 1], rows[i, 2] = known, most, least
+        rows[i, 3] = total / known if known else unknown
+        rows[i, 4], rows[i, 5] = good, bad
 
 
 @numba.njit(inline="always")
-def _liking(sums: NDArray[np.float32]) -> Any:
+def _liking(sums: NDArray[np.float32], at: int) -> Any:
     """For minus against, an impression; drawn to 0 by the weight of five impressions. -1 to 1 or so."""
-    return (sums[1] - sums[2]) / (sums[0] + _SHRINK)
+    return (sums[at, 1] - sums[at, 2]) / (sums[at, 0] + _SHRINK)
 
 
 GROUP = Group(

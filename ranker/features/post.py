@@ -48,7 +48,10 @@ def _rows(
         slot = slots[i]
         rows[i, 0] = max(now_ms - created_ms[slot], 0) / 3_600_000
         rows[i, 1] = length[slot]
-        rows[i, 2] = (topics[slot] >= 0).sum()
+        known = 0
+        for j in range(topics.shape[1]):
+            known += topics[slot, j] >= 0
+        rows[i, 2] = known
         rows[i, 3] = media[slot] & _IMAGE > 0
         rows[i, 4] = media[slot] & _VIDEO > 0
         rows[i, 5] = has_prompt[slot]
