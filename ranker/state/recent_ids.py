@@ -1,10 +1,11 @@
 """Recent event ids: has this event been folded already?
 
 Two generations of 64-bit hashes: ids enter the young one; when it is full, it becomes the old one, and the
-old one is forgotten. So the last `GENERATION` ids are always known, and at most twice as many. Two
-different ids share a hash once in 10^13 pairs. A generation is a hash table , 16 MB when it is in use.
+old one is forgotten. So the last `GENERATION` ids are always known, and at most twice as many. A new id is
+taken for a known one once in 10^13. A generation is a hash table, 16 MB when it is in use.
 """
 
+import secrets
 from collections.abc import Iterator, Sequence
 from hashlib import blake2b
 
@@ -16,6 +17,8 @@ from ranker.state.columns import Array
 from ranker.state.strings import Bytes, Hashes, Int64s, Strings, hash_of_bytes
 
 GENERATION = 1_000_000
+# Of this process: hashes are the same in every one, but a caller can't prepare ids that stand in one place.
+_SCATTER = np.uint64(secrets.randbits(63) | 1)
 
 
 def hash_of(text: str) -> int:
@@ -42,7 +45,9 @@ class RecentIds:
         """Which ids are new, bool (n,); they are known from now on. An empty id is always new."""
         new = np.ones(len(ids.start), np.bool_)
         done = 0
-        while (done := _admit(*ids, self._young, self._old, self._counts, GENERATION, new, done)) < len(new):
+        while (
+            done := _admit(*ids, self._young, self._old, _SCATTER, self._counts, GENERATION, new, done)
+        ) < len(new):
             self._young, self._old = _table(), self._young
             self._counts[:] = 0, self._counts[0]
         return new
@@ -59,8 +64,8 @@ class RecentIds:
         """Take over what `arrays` gave."""
         self._young, self._old = _table(), _table()
         self._counts[:] = len(young), len(old)
-        _enter(self._young, np.asarray(young))
-        _enter(self._old, np.asarray(old))
+        _enter(self._young, _SCATTER, np.asarray(young))
+        _enter(self._old, _SCATTER, np.asarray(old))
 
     @property
     def nbytes(self) -> int:
@@ -74,10 +79,10 @@ def _table() -> Hashes:
 
 
 @numba.njit(cache=True, nogil=True)
-def _place(table: Hashes, wanted: np.uint64) -> int:
+def _place(table: Hashes, scatter: np.uint64, wanted: np.uint64) -> int:
     """Where a table holds a hash, or the empty place where it would."""
     mask = np.uint64(len(table) - 1)
-    at = wanted & mask
+    at = (wanted * scatter >> np.uint64(32)) & mask
     while table[at] != 0 and table[at] != wanted:
         at = (at + np.uint64(1)) & mask
     return int(at)
@@ -90,6 +95,7 @@ def _admit(
     length: Int64s,
     young: Hashes,
     old: Hashes,
+    scatter: np.uint64,
     counts: Int64s,
     most: int,
     new: NDArray[np.bool_],
@@ -100,8 +106,8 @@ def _admit(
         if length[i] == 0:
             continue
         wanted = max(hash_of_bytes(buffer, start[i], length[i], 0), np.uint64(1))
-        at = _place(young, wanted)
-        new[i] = young[at] == 0 and old[_place(old, wanted)] == 0
+        at = _place(young, scatter, wanted)
+        new[i] = young[at] == 0 and old[_place(old, scatter, wanted)] == 0
         if new[i]:
             if counts[0] >= most:
                 return i
@@ -111,6 +117,6 @@ def _admit(
 
 
 @numba.njit(cache=True, nogil=True)
-def _enter(table: Hashes, held: Hashes) -> None:
+def _enter(table: Hashes, scatter: np.uint64, held: Hashes) -> None:
     for one in held:
-        table[_place(table, one)] = one
+        table[_place(table, scatter, one)] = one

@@ -40,27 +40,47 @@ class Strings(NamedTuple):
 
 
 @numba.njit(cache=True, nogil=True, inline="always")
+def _mixed(
+    a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64
+) -> tuple[np.uint64, np.uint64, np.uint64, np.uint64]:
+    """One round of SipHash."""
+    a += b
+    c += d
+    b = (b << np.uint64(13) | b >> np.uint64(51)) ^ a
+    d = (d << np.uint64(16) | d >> np.uint64(48)) ^ c
+    a = (a << np.uint64(32) | a >> np.uint64(32)) + d
+    c += b
+    b = (b << np.uint64(17) | b >> np.uint64(47)) ^ c
+    d = (d << np.uint64(21) | d >> np.uint64(43)) ^ a
+    return a, b, c << np.uint64(32) | c >> np.uint64(32), d
+
+
+@numba.njit(cache=True, nogil=True, inline="always")
 def hash_of_bytes(buffer: Bytes, start: int, length: int, seed: int) -> np.uint64:
-    """MurmurHash64A (Austin Appleby, public domain) of one string; the same in every process."""
-    m = np.uint64(0xC6A4A7935BD1E995)
-    r = np.uint64(47)
-    h = np.uint64(seed) ^ (np.uint64(length) * m)
+    """SipHash-1-3 of one string (Aumasson and Bernstein, INDOCRYPT 2012); the same in every process.
+
+    Whoever does not know the seed can't make strings that share a hash: of MurmurHash64A they are known.
+    """
+    key, other = np.uint64(seed), np.uint64(seed) * np.uint64(0x9E3779B97F4A7C15)
+    a, b = key ^ np.uint64(0x736F6D6570736575), other ^ np.uint64(0x646F72616E646F6D)
+    c, d = key ^ np.uint64(0x6C7967656E657261), other ^ np.uint64(0x7465646279746573)
     at, end = start, start + length
     while at + 8 <= end:
-        k = np.uint64(0)
+        word = np.uint64(0)
         for i in range(8):
-            k |= np.uint64(buffer[at + i]) << np.uint64(8 * i)
-        k *= m
-        k ^= k >> r
-        h = (h ^ (k * m)) * m
+            word |= np.uint64(buffer[at + i]) << np.uint64(8 * i)
+        a, b, c, d = _mixed(a, b, c, d ^ word)
+        a ^= word
         at += 8
-    if at < end:
-        for i in range(end - at):
-            h ^= np.uint64(buffer[at + i]) << np.uint64(8 * i)
-        h *= m
-    h ^= h >> r
-    h *= m
-    return h ^ (h >> r)
+    word = np.uint64(length) << np.uint64(56)
+    for i in range(end - at):
+        word |= np.uint64(buffer[at + i]) << np.uint64(8 * i)
+    a, b, c, d = _mixed(a, b, c, d ^ word)
+    a ^= word
+    c ^= np.uint64(0xFF)
+    for _ in range(3):
+        a, b, c, d = _mixed(a, b, c, d)
+    return a ^ b ^ c ^ d
 
 
 @numba.njit(cache=True, nogil=True)

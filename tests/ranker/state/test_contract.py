@@ -15,7 +15,7 @@ from ranker.state.columns import Array, Ragged, RaggedColumn, column
 from ranker.state.growing import Growing, GrowingColumns, growing, ring
 from ranker.state.recent_ids import RecentIds
 from ranker.state.tables import Users
-from tests.ranker.state.hashing import murmur
+from tests.ranker.state.hashing import siphash
 
 ROWS, WIDTH, HALF_LIFE_MS = 3, 4, 1_000.0
 HALF_LIVES_MS = np.array([HALF_LIFE_MS, np.inf])
@@ -269,7 +269,7 @@ class EventIds:
         self.known = set(dict(self.ids.arrays())["young"].tolist())
 
     def plain(self, change: Change) -> None:
-        key = murmur(change[0].encode(), seed=0)
+        key = siphash(change[0].encode(), seed=0)
         self.new.append(not change[0] or key not in self.known)
         if change[0]:
             self.known.add(key)
