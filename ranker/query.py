@@ -23,6 +23,8 @@ from ranker.text import fold, primary_language
 _FEW_SLOTS = np.zeros(0, np.int32)
 _HISTORY = 128
 """Posts met, at most, that the features look back on."""
+_TOLD = 0.1
+"""The share of posts met with a stay, from which on a client is taken to tell them."""
 _MOST = 3.0
 """Of a reaction, however much was done."""
 
@@ -176,13 +178,19 @@ def build(state: State, ask: Ask) -> Query:
 
 
 def _history(state: State, viewer: int) -> tuple[Slots, NDArray[np.float32]]:
-    """Posts that the viewer looked at, oldest first, and the reactions to them."""
+    """Posts that the viewer looked at, oldest first, and the reactions to them.
+
+    Where the client tells stays, a post that nobody stayed with was passed by. Whether it told them is not
+    known of what came before the first, nor where it told few.
+    """
     users = state.users
     seen = rings.newest(users.seen, users.seen_count, viewer, _HISTORY)[::-1]
     reactions = _reactions(state, viewer, seen)
-    if not users.stayed_count[viewer]:
+    stayed = among(seen, _sorted(users.stayed[viewer]))
+    first = int(stayed.argmax()) if stayed.any() else len(seen)
+    if not len(seen[first:]) or stayed[first:].mean() < _TOLD:
         return seen, reactions
-    looked_at = among(seen, _sorted(users.stayed[viewer])) | (reactions != 0)
+    looked_at = stayed | (reactions != 0) | (np.arange(len(seen)) < first)
     return seen[looked_at], reactions[looked_at]
 
 

@@ -26,6 +26,8 @@ log = structlog.get_logger()
 _IDLE_S = 0.02
 _RESTART_S = 2.0
 _PATIENCE_S = 0.5
+_TRIES = 3
+"""So often a post that fails by itself is tried, before the rest goes on without it."""
 
 
 class EmbedderSettings(BaseModel, frozen=True, extra="forbid"):
@@ -55,6 +57,9 @@ class Vectorizer:
         self._process: Popen[bytes] | None = None
         self._link: EmbedderLink | None = None
         self._asked: dict[str, int] = {}
+        self._most = settings.batch_posts
+        self._failed: dict[str, list[int]] = {}
+        """The text of a post that failed by itself, as a hash, once for each time."""
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="vectorizer", daemon=True)
 
@@ -128,7 +133,12 @@ class Vectorizer:
             hashes = self._state.posts.text_hash[slots].tolist()
         if not ids or self._link is None:
             return False
-        vectors = self._link.embed(texts, self.settings.timeout_s)
+        try:
+            vectors = self._link.embed(texts, self.settings.timeout_s)
+        except Exception:
+            self._ask_for_less(ids, hashes)
+            raise
+        self._most = min(2 * self._most, self.settings.batch_posts)
         made = journal_pb2.Vectors(
             model=self.model, post_ids=ids, float16=vectors.astype("<f2").tobytes(), text_hashes=hashes
         )
@@ -136,17 +146,30 @@ class Vectorizer:
         self._asked = dict(zip(ids, hashes, strict=True))
         return True
 
+    def _ask_for_less(self, ids: list[str], hashes: list[int]) -> None:
+        """After a failure: half as much, until the post that can't be embedded is alone, and is left out."""
+        self._most = max(len(ids) // 2, 1)
+        if len(ids) == 1:
+            failures = self._failed.setdefault(ids[0], [])
+            failures.append(hashes[0])
+            if failures.count(hashes[0]) == _TRIES:
+                log.error("post_not_embedded", post_id=ids[0], tries=_TRIES)
+        if self._process is not None:
+            self._process.kill()  # it may still be at it, and nobody waits for that any more
+            self._process.wait()
+
     def _waiting(self) -> Slots:
         """The newest posts that wait, without the last batch, whose vectors may not be folded yet."""
         posts = self._state.posts
         waiting = np.flatnonzero(posts.awaits_vector[: posts.size])[::-1]
         names = self._state.post_ids.names
-        few = waiting[: 2 * self.settings.batch_posts].tolist()
-        fresh = [slot for slot in few if not self._was_asked(names[slot], slot)]
-        return np.array(fresh[: self.settings.batch_posts], np.int32)
+        few = waiting[: self._most + len(self._asked) + len(self._failed)].tolist()
+        fresh = [slot for slot in few if self._is_due(names[slot], int(posts.text_hash[slot]))]
+        return np.array(fresh[: self._most], np.int32)
 
-    def _was_asked(self, name: str, slot: int) -> bool:
-        return self._asked.get(name) == int(self._state.posts.text_hash[slot])
+    def _is_due(self, name: str, text_hash: int) -> bool:
+        tried = self._failed.get(name, []).count(text_hash)
+        return self._asked.get(name) != text_hash and tried < _TRIES
 
     def _text(self, slot: int) -> str:
         posts = self._state.posts

@@ -117,7 +117,7 @@ class Users(Table):
     seen: Field = ring(1024, of="post")
     """Ring: posts that were on the screen."""
     seen_count: Int64s = column(np.int64)
-    stayed: Field = ring(64, of="post")
+    stayed: Field = ring(128, of="post")
     """Ring: posts that the viewer stayed with, be it for a moment."""
     stayed_count: Int64s = column(np.int64)
     served: Field = ring(256, of="post")

@@ -78,3 +78,27 @@ def test_interests_are_unit_vectors_strongest_first(town: Town) -> None:
     assert np.linalg.norm(query.interests, axis=1) == pytest.approx([1, 1], abs=1e-3)
     assert query.interests[0, 0] == pytest.approx(1, abs=1e-3)
     assert query.interest_weights.tolist() == sorted(query.interest_weights.tolist(), reverse=True)
+
+
+def looked_at(town: Town) -> list[str]:
+    return [town.state.post_ids.names[slot] for slot in town.query().history]
+
+
+def test_what_was_passed_by_is_no_history_where_stays_are_told(town: Town) -> None:
+    town.did("vera", "impression", "a", "b", "c")
+    town.did("vera", "dwell", "a", dwell_ms=300)
+    assert looked_at(town) == ["a"]
+
+
+def test_what_came_before_the_first_stay_remains(town: Town) -> None:
+    town.did("vera", "impression", "a", "b", "c")
+    town.did("vera", "dwell", "b", dwell_ms=300)
+    assert looked_at(town) == ["a", "b"]
+
+
+def test_few_stays_say_nothing_of_the_rest(town: Town) -> None:
+    names = [f"more{i}" for i in range(40)]
+    town.posts(*names)
+    town.did("vera", "impression", *names)
+    town.did("vera", "dwell", names[0], dwell_ms=20_000)
+    assert len(looked_at(town)) == 40

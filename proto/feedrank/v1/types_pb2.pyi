@@ -112,7 +112,7 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_CLICK: _EventKind.ValueType  # 2
     """Opened the post."""
     EVENT_KIND_DWELL: _EventKind.ValueType  # 3
-    """Stayed on the post; Event.dwell_ms says how long."""
+    """Stayed on the post; Event.dwell_ms says how long. Tell all stays, short ones too, or none."""
     EVENT_KIND_LIKE: _EventKind.ValueType  # 4
     EVENT_KIND_REPLY: _EventKind.ValueType  # 5
     EVENT_KIND_REPOST: _EventKind.ValueType  # 6
@@ -148,7 +148,7 @@ EVENT_KIND_IMPRESSION: EventKind.ValueType  # 1
 EVENT_KIND_CLICK: EventKind.ValueType  # 2
 """Opened the post."""
 EVENT_KIND_DWELL: EventKind.ValueType  # 3
-"""Stayed on the post; Event.dwell_ms says how long."""
+"""Stayed on the post; Event.dwell_ms says how long. Tell all stays, short ones too, or none."""
 EVENT_KIND_LIKE: EventKind.ValueType  # 4
 EVENT_KIND_REPLY: EventKind.ValueType  # 5
 EVENT_KIND_REPOST: EventKind.ValueType  # 6
