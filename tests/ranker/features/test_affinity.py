@@ -1,8 +1,11 @@
 from math import isnan, log
 
+import numpy as np
 import pytest
 
-from tests.ranker.network import Town
+from ranker.features import affinity
+from tests.ranker.features.columns import columns
+from tests.ranker.network import VIEWERS, Town, playground
 
 
 @pytest.fixture
@@ -70,3 +73,22 @@ def test_follows_are_told_in_both_directions(town: Town) -> None:
 def test_nobody_is_followed_back_by_an_unknown_viewer(town: Town) -> None:
     town.relate("ben", "follow", "vera")
     assert town.features("other", viewer="nobody")["author_follows_viewer"] == 0
+
+
+def test_sums_are_found_as_in_a_dictionary() -> None:
+    town = playground()
+    query, posts = town.query(VIEWERS[0]), town.candidates()
+    found = columns(affinity.GROUP, query, posts)
+    authors, topics = (
+        dict(zip(keys.tolist(), sums, strict=True)) for keys, sums in (query.authors, query.topics)
+    )
+    for i in range(0, len(posts), 5):
+        sums = authors.get(int(posts.author[i]), np.zeros(3))
+        names = ("author_seen", "author_positive", "author_negative")
+        assert [found[name][i] for name in names] == sums.tolist()
+        met = np.array([topics[topic] for topic in posts.topics[i].tolist() if topic in topics])
+        assert found["topics_known"][i] == len(met)
+        if len(met):
+            liking = (met[:, 1] - met[:, 2]) / (met[:, 0] + 5)
+            told = [found[f"topic_liking_{word}"][i] for word in ("most", "least", "mean")]
+            np.testing.assert_allclose(told, [liking.max(), liking.min(), liking.mean()], 1e-5)

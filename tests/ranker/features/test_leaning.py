@@ -3,7 +3,11 @@ from math import log
 import numpy as np
 import pytest
 
-from tests.ranker.network import Town, toward
+from ranker.events import COUNTERS
+from ranker.features import leaning
+from ranker.state.counters import HALF_LIVES
+from tests.ranker.features.columns import columns
+from tests.ranker.network import VIEWERS, Town, playground, toward
 
 
 @pytest.fixture
@@ -89,3 +93,33 @@ def test_of_a_viewer_without_history_nothing_but_the_reception_is_said(town: Tow
     row = town.features("steam", viewer="nobody")
     assert (row["leaning_words"], row["leaning_vector"]) == (0, 0)
     assert row["leaning"] == row["reception"]
+
+
+def test_nearness_is_the_kernel_regression_of_numpy() -> None:
+    town = playground()
+    query, posts = town.query(VIEWERS[0]), town.candidates()
+    vectors = town.state.posts.vector.astype(np.float64)
+    last, reactions = query.history[-64:], query.reactions[-64:].astype(np.float64)
+    fade = 2 ** (np.arange(1 - len(last), 1) / 32)
+    kernel = fade * np.clip(vectors[posts.slot] @ vectors[last].T, 0, None) ** 3
+    found = columns(leaning.GROUP, query, posts)
+    expected = kernel @ (reactions - reactions.mean()) / (kernel.sum(axis=1) + 2)
+    np.testing.assert_allclose(found["leaning_near_known"], kernel.sum(axis=1), 1e-4, atol=1e-5)
+    np.testing.assert_allclose(found["leaning_near"], expected, 1e-3, atol=1e-5)
+
+
+def test_reception_is_that_of_numpy() -> None:
+    town = playground()
+    posts, state = town.candidates(), town.state
+    ever = state.posts.counter[posts.slot][..., HALF_LIVES.index("ever")]
+    wanted = [i for i, name in enumerate(COUNTERS) if name not in ("impression", "negative")]
+    good, shown = ever[:, wanted].max(axis=1), ever[:, COUNTERS.index("impression")]
+    places = [(state.languages, posts.language), (state.communities, posts.community)]
+    usual = [
+        (place.engaged[slot] + 0.5) / (np.maximum(place.shown[slot], place.engaged[slot]) + 10)
+        for place, slot in places
+    ]
+    share = np.where(posts.community < 0, *usual)
+    odds = np.log((good + 10 * share) / (np.maximum(shown - good, 0) + 10 * (1 - share)))
+    found = columns(leaning.GROUP, town.query("nobody"), posts)
+    np.testing.assert_allclose(found["reception"], odds, 1e-5, atol=1e-6)

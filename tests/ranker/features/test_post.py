@@ -1,4 +1,5 @@
 from math import log
+from typing import Any
 
 import pytest
 from feedrank.v1 import types_pb2 as t
@@ -40,7 +41,7 @@ def test_topics_are_counted_once_each_whatever_their_case() -> None:
         ("is_remix", {"remix_of_id": "x"}),
     ],
 )
-def test_a_flag_is_set_for_its_field_alone(flag: str, fields: dict[str, object]) -> None:
+def test_a_flag_is_set_for_its_field_alone(flag: str, fields: dict[str, Any]) -> None:
     town = Town()
     town.post("a", **fields)
     row = town.features("a")

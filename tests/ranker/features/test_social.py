@@ -1,8 +1,12 @@
 from math import isnan, log
 
+import numpy as np
 import pytest
 
-from tests.ranker.network import Town
+from ranker.features import social
+from ranker.state import NONE
+from tests.ranker.features.columns import columns
+from tests.ranker.network import VIEWERS, Town, playground
 
 
 @pytest.fixture
@@ -60,3 +64,20 @@ def test_communities_and_languages_are_the_viewers(town: Town) -> None:
 
 def test_what_a_newcomer_reads_is_not_known(town: Town) -> None:
     assert isnan(town.features("one", viewer="nobody")["language_read"])
+
+
+def test_engagers_are_counted_as_numpy_counts_them() -> None:
+    town = playground()
+    query, posts = town.query(VIEWERS[0]), town.candidates()
+    rings = town.state.posts.engagers[:]
+    others = (rings != NONE) & (rings != query.viewer)
+    ring, there = rings[posts.slot], others[posts.slot]
+    found = columns(social.GROUP, query, posts)
+    assert found["followed_engagers"].tolist() == (there & np.isin(ring, query.follows)).sum(axis=1).tolist()
+    for name, slots in (("like_minded", query.liked), ("other_minded", query.disliked)):
+        people, count = np.unique(rings[slots][others[slots]], return_counts=True)
+        shared = np.zeros(town.state.users.size + 1)
+        shared[people] = count / (len(slots) + 4)
+        sums = (shared[ring] * there).sum(axis=1)
+        np.testing.assert_allclose(found[name], sums, 1e-6)
+        np.testing.assert_allclose(found[f"{name}_share"], sums / np.maximum(there.sum(axis=1), 1), 1e-6)
