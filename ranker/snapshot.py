@@ -140,9 +140,14 @@ def _load(path: Path, dimension: int, *, index: bool) -> tuple[dict[str, Array],
         if manifest["facts"]["dimension"] != dimension:
             raise SnapshotError(f"its vectors have {manifest['facts']['dimension']} numbers, not {dimension}")
         hashes = {n: digest for n, digest in manifest["sha256"].items() if index or not n.startswith(_INDEX)}
+        # Hashes first: what NumPy raises on a damaged header is open. And it parses headers with `ast`, which
+        # in CPython 3.11 fails now and then where two threads do so.
         with ThreadPoolExecutor(_READERS) as readers:
-            read = readers.map(lambda pair: _read(path / f"{pair[0]}.npy", pair[1]), hashes.items())
-            arrays = dict(zip(hashes, read, strict=True))
+            found = readers.map(lambda name: _sha256(path / f"{name}.npy"), hashes)
+        for name, digest in zip(hashes, found, strict=True):
+            if digest != hashes[name]:
+                raise SnapshotError(f"{name}.npy does not have the hash that the manifest says")
+        arrays = {name: _read(path / f"{name}.npy") for name in hashes}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"it can't be read: {error}") from error
     return arrays, manifest["facts"]
@@ -160,9 +165,7 @@ def _seal(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
-def _read(path: Path, digest: str) -> Array:
-    if _sha256(path) != digest:  # before NumPy parses it: what it raises on a damaged header is open
-        raise SnapshotError(f"{path.name} does not have the hash that the manifest says")
+def _read(path: Path) -> Array:
     if path.stat().st_size < _MAPPED:
         array: Array = np.load(path, allow_pickle=False)
     else:

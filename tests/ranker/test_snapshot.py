@@ -1,3 +1,4 @@
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -157,3 +158,13 @@ def test_torn_snapshots_are_removed_before_the_next_is_written(tmp_path: Path) -
     (tmp_path / "7-0.tmp" / "post.author.npy").write_bytes(b"half")
     written(tmp_path, 9)
     assert [path.name for path in tmp_path.iterdir()] == ["9-0"]
+
+
+def test_headers_are_parsed_in_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    written(tmp_path, 9)
+    read, threads = snapshot._read, list[int]()
+    monkeypatch.setattr(
+        snapshot, "_read", lambda path: (threads.append(threading.get_ident()), read(path))[1]
+    )
+    restored(tmp_path)
+    assert set(threads) == {threading.get_ident()}
