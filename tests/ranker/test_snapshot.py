@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from ranker import snapshot
 from ranker.state import State
+from ranker.state.columns import Array
 from tests.ranker.histories import DIMENSION, Ear, records
 
 LIFE = records(seed=3, count=60)
@@ -162,9 +163,12 @@ def test_torn_snapshots_are_removed_before_the_next_is_written(tmp_path: Path) -
 
 def test_headers_are_parsed_in_one_thread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, 9)
-    read, threads = snapshot._read, list[int]()
-    monkeypatch.setattr(
-        snapshot, "_read", lambda path: (threads.append(threading.get_ident()), read(path))[1]
-    )
+    read, threads = snapshot._read, set[int]()
+
+    def noted(path: Path) -> Array:
+        threads.add(threading.get_ident())
+        return read(path)
+
+    monkeypatch.setattr(snapshot, "_read", noted)
     restored(tmp_path)
-    assert set(threads) == {threading.get_ident()}
+    assert threads == {threading.get_ident()}
