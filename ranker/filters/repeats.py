@@ -11,15 +11,24 @@ from ranker.state.columns import Slots
 from ranker.state.tables import REPOST
 
 
-def duplicate(_query: Query, posts: Candidates) -> Mask:
+def duplicate(query: Query, posts: Candidates) -> Mask:
     """Its original, or another repost of the same post, is there already."""
-    return _repeats(posts.slot, posts.parent, posts.form)
+    shown, columns = query.ask.shown, posts.state.posts
+    met = _original(shown, columns.parent[shown], columns.form[shown])
+    return _repeats(posts.slot, posts.parent, posts.form, met)
+
+
+def _original(slot: Slots, parent: Slots, form: NDArray[np.uint8]) -> Slots:
+    """What each post is or repeats."""
+    return np.where((form & REPOST > 0) & (parent >= 0), parent, slot).astype(np.int32)
 
 
 @numba.njit(cache=True, nogil=True)
-def _repeats(slot: Slots, parent: Slots, form: NDArray[np.uint8]) -> Mask:
-    """The original wins over its reposts, and the first repost over later ones."""
-    there, repeats = table(len(slot)), np.zeros(len(slot), np.bool_)
+def _repeats(slot: Slots, parent: Slots, form: NDArray[np.uint8], met: Slots) -> Mask:
+    """What was met wins over the original, that over its reposts, and the first repost over later ones."""
+    there, repeats = table(len(slot) + len(met)), np.zeros(len(slot), np.bool_)
+    for original in met:
+        there[place(there, original)] = original
     for reposts in (False, True):
         for i in range(len(slot)):
             reposted = form[i] & REPOST > 0 and parent[i] >= 0

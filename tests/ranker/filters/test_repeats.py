@@ -1,3 +1,5 @@
+import numpy as np
+
 from ranker.filters import duplicate
 from tests.ranker.network import Town
 
@@ -33,3 +35,16 @@ def test_reposts_of_unknown_posts_are_not_the_same() -> None:
     network.post("third", repost_of_id="unknown")
     network.post("fourth", repost_of_id="unknown too")
     assert kept(network, "third", "fourth") == ["third", "fourth"]
+
+
+def test_a_repost_of_what_the_session_has_shown_goes() -> None:
+    network = town()
+    query = network.query(shown=network.candidates("original").slot)
+    posts = network.candidates("first", "quote", "other")
+    assert network.names(posts.slot[np.flatnonzero(duplicate(query, posts))]) == ["first"]
+
+
+def test_a_second_repost_of_what_the_session_has_shown_goes() -> None:
+    network = town()
+    query = network.query(shown=network.candidates("first").slot)
+    assert duplicate(query, network.candidates("second", "original", "other")).tolist() == [True, True, False]
