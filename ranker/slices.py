@@ -393,9 +393,12 @@ def _last_of_each(slots: Slots, times: Times) -> tuple[Slots, Times]:
 
 def _best(slots: Slots, values: Cosines, k: int) -> tuple[Slots, Cosines]:
     """The at most `k` greatest cosines, without NaN, best first, equal ones by slot."""
-    kept = np.argpartition(-values, k - 1)[:k] if len(values) > k else np.arange(len(values))
-    kept = kept[np.lexsort((slots[kept], -values[kept]))]
-    kept = kept[~np.isnan(values[kept])]
+    there = ~np.isnan(values)
+    slots, values = slots[there], values[there]
+    if len(values) > k:
+        near = values >= np.partition(values, len(values) - k)[len(values) - k]
+        slots, values = slots[near], values[near]
+    kept = np.lexsort((slots, -values))[:k]
     return slots[kept], values[kept]
 
 

@@ -336,3 +336,10 @@ def test_an_index_that_was_loaded_goes_on() -> None:
     slices.add(np.arange(len(COLUMN) - 5, len(COLUMN), dtype=np.int32), np.arange(5))
     assert len(slices) == len(COLUMN) - 2
     assert slices.search(COLUMN[-1:].astype(np.float32), 1).slots.tolist() == [[len(COLUMN) - 1]]
+
+
+def test_of_equally_near_posts_the_first_by_slot_are_found_however_they_came() -> None:
+    same = np.repeat(COLUMN[:1], 9, axis=0)
+    slices = Slices(DIMENSION, SETTINGS, lambda: same)
+    slices.add(numbers(*range(8, -1, -1)), np.arange(9))
+    assert slices.search(QUERIES[:1], 4).slots.tolist() == [[0, 1, 2, 3]]
