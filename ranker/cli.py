@@ -38,24 +38,30 @@ def serve(
         str | None, typer.Option(help="A journal server of yours: redis://host:port/0.")
     ] = None,
     embedder: Annotated[bool | None, typer.Option(help="Run the embedder.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Processes that share the port; each has its metrics at the next port.")
+    ] = None,
     config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
     log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
     log_json: Annotated[bool, typer.Option(help="Log JSON lines.")] = False,
 ) -> None:
     """Start the service, with its own Valkey and embedder.
 
+    A client's connection stays with one worker: open several channels to use all.
+
     Example: feedrank serve --data ./feedrank-data --metrics 127.0.0.1:9400
+    Example: feedrank serve --workers 4
     """
     from ranker import settings
     from ranker.logs import set_up
     from ranker.server.run import serve as run
 
     set_up(log_level, as_json=log_json)
-    server = _given(address=address, metrics_address=metrics)
+    server = _given(address=address, metrics_address=metrics, workers=workers)
     overrides = _given(data=data, journal=journal, server=server or None)
     if embedder is not None:
         overrides["embedder"] = {"enabled": embedder}
-    run(settings.load(config, **overrides))
+    run(settings.load(config, **overrides), logs={"level": log_level, "as_json": log_json})
 
 
 @app.command()

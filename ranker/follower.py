@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 from feedrank.journal.v1 import journal_pb2
 
+from ranker.board import Board
 from ranker.errors import JournalUnavailable
 from ranker.fold import Fold
 from ranker.journal import Journal, Record, order
@@ -20,9 +21,11 @@ _PAUSE_S = 0.1
 class Follower:
     """Folds journal entries as they come; tells those who wait for one."""
 
-    def __init__(self, journal: Journal, fold: Fold) -> None:
+    def __init__(self, journal: Journal, fold: Fold, board: Board | None = None) -> None:
+        """`board`: where the other workers see how far this one is; None: there are none."""
         self.journal = journal
         self.fold = fold
+        self.board = board or Board()
         self.poison: deque[tuple[str, str]] = deque(maxlen=1_000)
         """Entries that could not be folded, the last ones, each with the reason."""
         self.poison_count = 0
@@ -34,6 +37,7 @@ class Follower:
 
     def start(self) -> None:
         """Begin to follow, from the state's position."""
+        self.board.fold(self.fold.state.position)
         self._thread.start()
 
     def stop(self) -> None:
@@ -64,6 +68,11 @@ class Follower:
         with self._folded:
             return self._folded.wait_for(lambda: order(self.fold.state.position) >= wanted, timeout_s)
 
+    def catch_up(self, timeout_s: float) -> bool:
+        """Wait until what any worker acknowledged is folded here; False when that takes longer."""
+        newest = self.board.behind()
+        return not newest or self.wait_for(newest, timeout_s)
+
     def lag(self) -> int:
         """Entries not folded yet, counted up to a hundred; -1 when the journal does not answer."""
         try:
@@ -91,6 +100,7 @@ class Follower:
         for record in records:
             self.apply(record)
         if records:
+            self.board.fold(self.fold.state.position)
             with self._folded:
                 self._folded.notify_all()
         while self._jobs:

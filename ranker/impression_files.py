@@ -3,7 +3,7 @@
 A segment (`*.open`) is a row of frames: a mark, the length and the CRC-32 of what follows, then an Arrow IPC
 stream. What `Segment.append` has taken is on disk. A segment that is full or old is written again as Parquet
 and renamed; one that a killed server left is so at the next start, up to its first torn frame. Files have the
-moment of their first row as name, and so sort by time.
+moment of their first row as name, and so sort by time; workers after the first add their number to it.
 """
 
 import os
@@ -66,6 +66,21 @@ propensity: as ranker.exploration tells. factors: 1 where the surface has none o
 variant and shadow_version are empty where there was none; shadow_probabilities are null then, and where the
 shadow model failed.
 """
+
+
+def named(begun_ms: int, worker: int) -> str:
+    """The name of a worker's file, without its suffix.
+
+    >>> named(1763800000000, 0), named(1763800000000, 2)
+    ('001763800000000', '001763800000000-2')
+    """
+    return f"{begun_ms:015}-{worker}" if worker else f"{begun_ms:015}"
+
+
+def worker_of(path: Path) -> int:
+    """The worker whose file it is."""
+    number = path.stem.partition("-")[2]
+    return int(number) if number.isdigit() else 0
 
 
 class Segment:

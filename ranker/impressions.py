@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ranker import heads
+from ranker.board import PRIMARY
 from ranker.errors import JournalUnavailable
 from ranker.heads import DAY_MS
-from ranker.impression_files import OPEN, SCHEMA, Segment, bound, finish, set_aside
+from ranker.impression_files import OPEN, SCHEMA, Segment, bound, finish, named, set_aside, worker_of
 from ranker.journal import Journal, now_ms
 from ranker.pipeline import Scorer
 from ranker.surfaces import FACTORS
@@ -90,8 +91,14 @@ class ImpressionLog:
         journal: Journal,
         settings: ImpressionSettings,
         clock: Callable[[], int] = now_ms,
+        worker: int = PRIMARY,
+        workers: int = 1,
     ) -> None:
-        """`clock`: milliseconds UTC, by which files are named and removed, and entries are made."""
+        """`clock`: milliseconds UTC, by which files are named and removed, and entries are made.
+
+        `worker` of `workers` that log into one folder: each writes files of its own; the primary also
+        finishes those of workers that are no more, and removes what is old.
+        """
         self.folder = folder
         self.settings = settings
         self.written = 0
@@ -100,6 +107,8 @@ class ImpressionLog:
         """Of those that a killed server left."""
         self._journal = journal
         self._clock = clock
+        self._worker = worker
+        self._workers = workers
         self._queue: queue.Queue[Answer] = queue.Queue(settings.queue_answers)
         self._waiting: list[Answer] = []
         self._segment: Segment | None = None
@@ -143,7 +152,7 @@ class ImpressionLog:
             log.exception("impressions_failed")
 
     def _recover(self) -> None:
-        for torn in self.folder.glob("*.tmp"):
+        for torn in self._own("*.tmp"):
             torn.unlink()
         self.recovered = self._finish()
         if self.recovered:
@@ -202,9 +211,17 @@ class ImpressionLog:
         self.folder.mkdir(parents=True, exist_ok=True)
         taken = {path.stem for path in self.folder.iterdir()}
         self._newest_ms = max(self._clock(), self._newest_ms + 1)
-        while f"{self._newest_ms:015}" in taken:
+        while (name := named(self._newest_ms, self._worker)) in taken:
             self._newest_ms += 1
-        return Segment(self.folder / f"{self._newest_ms:015}{OPEN}")
+        return Segment(self.folder / f"{name}{OPEN}")
+
+    def _own(self, pattern: str) -> list[Path]:
+        """The files of a pattern that this worker looks after, in the order of time."""
+        paths = sorted(self.folder.glob(pattern))
+        return [path for path in paths if self._looks_after(worker_of(path))]
+
+    def _looks_after(self, worker: int) -> bool:
+        return worker == self._worker or (self._worker == PRIMARY and worker >= self._workers)
 
     def _is_due(self, segment: Segment) -> bool:
         age = time.monotonic() - segment.since
@@ -218,8 +235,8 @@ class ImpressionLog:
         if self._segment is not None:
             self._segment.close()
             self._segment = None
-        rows = sum(self._finished(path) for path in sorted(self.folder.glob(f"*{OPEN}")))
-        if self.folder.is_dir():
+        rows = sum(self._finished(path) for path in self._own(f"*{OPEN}"))
+        if self._worker == PRIMARY and self.folder.is_dir():
             oldest_ms = self._clock() - int(self.settings.keep_days * DAY_MS)
             bound(self.folder, oldest_ms, int(self.settings.max_gib * 2**30))
         return rows

@@ -12,8 +12,8 @@ from ranker.errors import SettingsError
 _LEVELS = ("debug", "info", "warning", "error")
 
 
-def set_up(level: str, *, as_json: bool) -> None:
-    """Log from a level up: lines for people, or JSON for machines."""
+def set_up(level: str, *, as_json: bool, worker: int = 0) -> None:
+    """Log from a level up, lines for people or JSON for machines; workers but the first say their number."""
     if level not in _LEVELS:
         raise SettingsError(f"there is no log level {level!r}: choose one of {', '.join(_LEVELS)}")
     last = structlog.processors.JSONRenderer() if as_json else structlog.dev.ConsoleRenderer(colors=False)
@@ -21,6 +21,7 @@ def set_up(level: str, *, as_json: bool) -> None:
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([_naming(worker)] if worker else []),
             *([structlog.processors.format_exc_info] if as_json else []),
             last,
         ],
@@ -28,6 +29,10 @@ def set_up(level: str, *, as_json: bool) -> None:
         logger_factory=structlog.PrintLoggerFactory(cast(TextIO, _Stream(sys.stderr))),
         cache_logger_on_first_use=True,
     )
+
+
+def _naming(worker: int) -> structlog.typing.Processor:
+    return lambda _logger, _method, event: {**event, "worker": worker}
 
 
 class _Stream:

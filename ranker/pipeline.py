@@ -77,6 +77,11 @@ class Trace:
         finally:
             self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - began
 
+    @property
+    def left_s(self) -> float:
+        """Seconds until the deadline; none once it has passed."""
+        return max(0.0, self.deadline - time.monotonic())
+
     def late(self, name: str) -> bool:
         """Whether there is no time left to begin a stage; noted when so."""
         if time.monotonic() < self.deadline:

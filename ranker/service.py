@@ -2,8 +2,9 @@
 
 import fcntl
 import resource
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -12,6 +13,7 @@ import structlog
 
 from ranker import snapshot, warmup
 from ranker.archive import Archive, history
+from ranker.board import PRIMARY, Board
 from ranker.candidates import View
 from ranker.compaction import Compactor
 from ranker.errors import SettingsError
@@ -34,6 +36,9 @@ log = structlog.get_logger()
 
 EMBEDDED = "embedded"
 
+_LAST_ONES_END_S = 3.0
+"""Workers whose first one was killed hold the data folder until they have ended."""
+
 
 class Part(Protocol):
     """A thread of the service."""
@@ -50,10 +55,27 @@ class Service:
 
     Entering restores the state (snapshot, archive, journal), rebuilds the index and starts the threads; when
     it is entered, it can answer. Leaving stops the threads, writes a snapshot and stops what it started.
+
+    Of several workers on one data folder the primary starts the journal's server and the embedder, writes
+    snapshots and the archive; the others have none of that.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    lock: IO[str]
+    """The primary's hold on the data folder; who inherits the file holds it too."""
+    upkeep: Upkeep
+    """Of the primary only, as is the vectorizer."""
+    vectorizer: Vectorizer
+
+    def __init__(
+        self,
+        settings: Settings,
+        board: Board | None = None,
+        when_open: Callable[["Service"], None] = lambda _: None,
+    ) -> None:
+        """`board`: that of the workers. `when_open`: called once the journal answers, before the restore."""
         self.settings = settings
+        self.board = board or Board()
+        self._when_open = when_open
         self.state = State(settings.embedder.dimension, settings.state)
         self.slices = Slices(self.state.dimension, settings.slices, lambda: self.state.posts.vector)
         self._open = ExitStack()
@@ -68,18 +90,28 @@ class Service:
         self._open.close()
 
     def _start(self, opening: ExitStack) -> None:
-        settings, data = self.settings, self.settings.data
-        opening.enter_context(_locked(data))
-        self.journal = opening.enter_context(open_journal(settings))
+        settings, data, board = self.settings, self.settings.data, self.board
+        if self.is_primary:
+            self.lock = opening.enter_context(_locked(data))
+            self.journal = opening.enter_context(open_journal(settings))
+        else:
+            self.journal = opening.enter_context(joined_journal(settings))
+        self._when_open(self)
         fold = Fold(self.state, self.slices)
-        self.follower = Follower(self.journal, fold)
+        self.follower = Follower(self.journal, fold, board)
         warmup.touch_everything(self.state.dimension, settings)
         self._program_bytes = resident_bytes()
         self._restore(data)
         self.models = Models(data / "models")
         self.models.follow(self.state.in_service)
-        self.impressions = ImpressionLog(data / "impressions", self.journal, settings.impressions)
-        self.sessions = Sessions(settings.sessions)
+        self.impressions = ImpressionLog(
+            data / "impressions",
+            self.journal,
+            settings.impressions,
+            worker=board.worker,
+            workers=board.workers,
+        )
+        self.sessions = Sessions(settings.sessions, board.worker)
         self.timelines = Timelines(
             View(self.state, self.slices),
             self.models,
@@ -88,6 +120,16 @@ class Service:
             settings.exploration,
         )
         self.writer = Writer(self.journal, self.follower)
+        keepers = self._keepers(opening) if self.is_primary else []
+        compactor = Compactor(self.slices, self.state.turn.read)
+        parts: list[Part] = [self.follower, compactor, self.impressions, *keepers]
+        for part in parts:
+            part.start()
+            opening.callback(part.stop)
+
+    def _keepers(self, opening: ExitStack) -> list[Part]:
+        """What only the primary does."""
+        settings, data = self.settings, self.settings.data
         self.upkeep = Upkeep(
             data,
             self.journal,
@@ -98,11 +140,12 @@ class Service:
         )
         self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data)
         opening.callback(self._last_snapshot)
-        compactor = Compactor(self.slices, self.state.turn.read)
-        parts: list[Part] = [self.follower, compactor, self.impressions, self.upkeep]
-        for part in [*parts, *([self.vectorizer] if settings.embedder.enabled else [])]:
-            part.start()
-            opening.callback(part.stop)
+        return [self.upkeep, *([self.vectorizer] if settings.embedder.enabled else [])]
+
+    @property
+    def is_primary(self) -> bool:
+        """Whether this is the first, or the only, worker."""
+        return self.board.worker == PRIMARY
 
     def memory(self) -> list[tuple[str, int, int]]:
         """Each structure with its rows and bytes, largest first; the program is what was there before."""
@@ -121,6 +164,7 @@ class Service:
 
     def _restore(self, data: Path) -> None:
         snapshot.restore(self.state, data / "snapshots", self.slices)
+        self.board.fold(self.state.position)  # from here on the journal is not trimmed past it
         posts = self.state.posts
         found = np.flatnonzero(posts.has_vector[: posts.size]).astype(np.int32)
         if len(self.slices) != len(found):
@@ -147,10 +191,17 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
             valkey = EmbeddedValkey(settings.data / "journal")
             valkey.start()
             opening.callback(valkey.stop)
-            journal = Journal.at_socket(valkey.socket)
-        else:
-            journal = Journal.connect(settings.journal)
-        opening.callback(journal.close)
+        yield opening.enter_context(joined_journal(settings))
+
+
+@contextmanager
+def joined_journal(settings: Settings) -> Iterator[Journal]:
+    """The journal of the settings, whose server another worker keeps."""
+    if settings.journal == EMBEDDED:
+        journal = Journal.at_socket(EmbeddedValkey(settings.data / "journal").socket)
+    else:
+        journal = Journal.connect(settings.journal)
+    with closing(journal):
         yield journal
 
 
@@ -163,14 +214,23 @@ def _locked(data: Path) -> IO[str]:
         raise SettingsError(
             f"the data folder {data} can't be written ({error.strerror}): choose another with --data"
         ) from error
+    patience = time.monotonic() + _LAST_ONES_END_S
+    while not _holds(file):
+        if time.monotonic() > patience:
+            file.close()
+            raise SettingsError(
+                f"another feedrank uses the data folder {data}: stop it, or choose another with --data"
+            )
+        time.sleep(0.05)
+    return file
+
+
+def _holds(file: IO[str]) -> bool:
     try:
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        file.close()
-        raise SettingsError(
-            f"another feedrank uses the data folder {data}: stop it, or choose another with --data"
-        ) from error
-    return file
+    except OSError:
+        return False
+    return True
 
 
 def resident_bytes() -> int:

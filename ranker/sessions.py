@@ -1,7 +1,7 @@
 """Sessions: the order that a viewer is paging through.
 
 A cursor names a session and a place in its order. The order only grows at its end, so the same cursor gives
-the same page again, and no post comes twice.
+the same page again, and no post comes twice. A session stays with the worker that began it; its key names it.
 """
 
 import base64
@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
+from ranker.board import PRIMARY
 from ranker.errors import CursorExpired, InvalidArgument
 from ranker.pipeline import Ranking
 from ranker.query import Ask
@@ -98,14 +99,17 @@ class Session:
 class Sessions:
     """The open sessions, bounded in number and time."""
 
-    def __init__(self, settings: SessionSettings) -> None:
+    def __init__(self, settings: SessionSettings, worker: int = PRIMARY) -> None:
+        """`worker`: the number, below 256, of the process among those of its server."""
         self.settings = settings
+        self._worker = worker
         self._open: OrderedDict[bytes, Session] = OrderedDict()
         self._lock = threading.Lock()
 
     def begin(self, ask: Ask) -> Session:
         """A new session."""
-        session = Session(secrets.token_bytes(_KEY_BYTES), ask, used=time.monotonic())
+        key = bytes([self._worker]) + secrets.token_bytes(_KEY_BYTES - 1)
+        session = Session(key, ask, used=time.monotonic())
         with self._lock:
             self._open[session.key] = session
             while len(self._open) > self.settings.max_sessions:
@@ -139,6 +143,11 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._open)
+
+
+def worker_of(cursor: str) -> int:
+    """The worker that began a cursor's session. Raises InvalidArgument."""
+    return _decode(cursor)[0][0]
 
 
 def _options(ask: Ask) -> tuple[object, ...]:

@@ -40,9 +40,13 @@ class ServerSettings(BaseModel, frozen=True, extra="forbid"):
     metrics_address: str = Field(
         "", description="Where to serve Prometheus metrics: host:port; empty: nowhere."
     )
-    threads: int = Field(8, ge=1, le=256, description="Calls answered at a time.")
+    workers: int = Field(1, ge=1, le=64, description="Processes that share the port and follow one journal.")
+    threads: int = Field(8, ge=1, le=256, description="Calls that a worker answers at a time.")
     max_message_mb: int = Field(16, ge=1, le=256, description="Longest message taken, in MiB.")
     deadline_s: float = Field(2.0, gt=0, description="Time for an answer when the caller gives no deadline.")
+    catch_up_s: float = Field(
+        0.1, ge=0, description="A read waits so long for what another worker acknowledged."
+    )
     drain_s: float = Field(5.0, ge=0, description="At a stop, calls under way have so long to end.")
 
 

@@ -92,7 +92,7 @@ class Upkeep:
         records = self._journal.records(after)
         self.archive.append(takewhile(lambda record: order(record[0]) <= order(position), records))
         if self._trim:
-            self._journal.trim(position)
+            self._journal.trim(self._follower.board.folded_by_all(position))
 
     def _run(self) -> None:
         while not self._stop.wait(self._settings.snapshot_every_s):

@@ -1,4 +1,4 @@
-"""The writer: puts entries into the journal, and waits until the next read sees them."""
+"""The writer: puts entries into the journal, and waits until the next read, by any worker, sees them."""
 
 from ranker.follower import Follower
 from ranker.journal import Entry, Journal
@@ -19,4 +19,7 @@ class Writer:
         Raises JournalUnavailable: nothing was acknowledged.
         """
         position = self._journal.append(entry)
-        return position, self._follower.wait_for(position, _VISIBLE_WITHIN_S)
+        visible = self._follower.wait_for(position, _VISIBLE_WITHIN_S)
+        if visible:
+            self._follower.board.acknowledge(position)
+        return position, visible

@@ -127,6 +127,8 @@ def options() -> list[tuple[str, str | int]]:
     """The channel's options; the reason beside each."""
     return [
         ("grpc.service_config", service_config()),
+        # Else all clients of a process share one connection, and with it one of the server's workers.
+        ("grpc.use_local_subchannel_pool", 1),
         # An answer of 1,000 posts with every probability is a few MiB; gRPC's own limit is 4.
         ("grpc.max_send_message_length", 64 * 2**20),
         ("grpc.max_receive_message_length", 64 * 2**20),

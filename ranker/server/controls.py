@@ -4,19 +4,20 @@ import grpc
 from feedrank.v1 import controls_pb2, controls_pb2_grpc, privacy_pb2, privacy_pb2_grpc, types_pb2
 
 from ranker import checks, entries
+from ranker.follower import Follower
 from ranker.journal import now_ms
 from ranker.server import decode, encode
 from ranker.server.unbuilt import not_built
-from ranker.state import State
 from ranker.writer import Writer
 
 
 class Controls(controls_pb2_grpc.ControlsServicer):
     """What a viewer says about the timeline."""
 
-    def __init__(self, writer: Writer, state: State) -> None:
+    def __init__(self, writer: Writer, follower: Follower, catch_up_s: float) -> None:
         self._writer = writer
-        self._state = state
+        self._follower = follower
+        self._catch_up_s = catch_up_s
 
     def SetPreferences(
         self, request: controls_pb2.SetPreferencesRequest, context: grpc.ServicerContext
@@ -31,8 +32,10 @@ class Controls(controls_pb2_grpc.ControlsServicer):
     ) -> controls_pb2.GetPreferencesResponse:
         """The preferences in force."""
         decode.refuse(checks.identifier("viewer_id", request.viewer_id))
-        with self._state.turn.read():
-            held = self._state.users.preferences[self._state.user_ids.slot(request.viewer_id)].tobytes()
+        self._follower.catch_up(self._catch_up_s)
+        state = self._follower.fold.state
+        with state.turn.read():
+            held = state.users.preferences[state.user_ids.slot(request.viewer_id)].tobytes()
         return controls_pb2.GetPreferencesResponse(preferences=types_pb2.Preferences.FromString(held))
 
     def ResetProfile(

@@ -4,10 +4,12 @@ import grpc
 from feedrank.v1 import feed_pb2, feed_pb2_grpc
 
 from ranker.errors import NotFound
+from ranker.follower import Follower
 from ranker.metrics import Metrics
 from ranker.pipeline import Trace
 from ranker.server import decode, encode
 from ranker.server.unbuilt import not_built
+from ranker.settings import ServerSettings
 from ranker.state import NONE
 from ranker.timelines import Timelines
 
@@ -15,10 +17,13 @@ from ranker.timelines import Timelines
 class Feed(feed_pb2_grpc.FeedServicer):
     """Ranked posts for a viewer, and the reasons for them."""
 
-    def __init__(self, timelines: Timelines, metrics: Metrics, deadline_s: float) -> None:
+    def __init__(
+        self, timelines: Timelines, follower: Follower, metrics: Metrics, settings: ServerSettings
+    ) -> None:
         self._timelines = timelines
+        self._follower = follower
         self._metrics = metrics
-        self._deadline_s = deadline_s
+        self._settings = settings
 
     def GetTimeline(
         self, request: feed_pb2.GetTimelineRequest, context: grpc.ServicerContext
@@ -46,7 +51,7 @@ class Feed(feed_pb2_grpc.FeedServicer):
         self, request: feed_pb2.SimilarPostsRequest, context: grpc.ServicerContext
     ) -> feed_pb2.SimilarPostsResponse:
         """Posts near one post."""
-        trace, ask = self._trace(context), decode.similar(request)
+        ask, trace = decode.similar(request), self._trace(context)
         if self._timelines.state.post_ids.slot(request.post_id) == NONE:
             raise NotFound(f"there is no post {request.post_id}: put it first")
         page = self._timelines.similar(ask, trace)
@@ -68,4 +73,8 @@ class Feed(feed_pb2_grpc.FeedServicer):
         raise not_built("SearchPosts")
 
     def _trace(self, context: grpc.ServicerContext) -> Trace:
-        return decode.trace(context, self._deadline_s)
+        """The budget of a read that begins when all that workers acknowledged is folded here."""
+        trace = decode.trace(context, self._settings.deadline_s)
+        if not self._follower.catch_up(min(self._settings.catch_up_s, trace.left_s)):
+            trace.degraded.append(("state", "behind"))
+        return trace

@@ -2,8 +2,11 @@
 
 import gc
 import signal
+import socket
 import sys
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
 from queue import Empty, SimpleQueue
 
 import grpc
@@ -24,6 +27,7 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from ranker.board import Board
 from ranker.errors import SettingsError
 from ranker.follower import Follower
 from ranker.metrics import Metrics
@@ -32,6 +36,8 @@ from ranker.server.controls import Controls, Privacy
 from ranker.server.edge import Edge
 from ranker.server.feed import Feed
 from ranker.server.ingest import Ingest
+from ranker.server.passing import Passing, socket_of
+from ranker.server.workers import Workers
 from ranker.service import Service
 from ranker.settings import ServerSettings, Settings
 
@@ -59,30 +65,97 @@ _YOUNG_OBJECTS = 20_000
 """New objects that a collection waits for: those of some ten answers, nearly all gone by themselves."""
 
 
-def serve(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and stop."""
-    stop = SimpleQueue[int]()  # a signal's handler must not set an Event: its lock may be held
+def serve(settings: Settings, logs: Mapping[str, str | bool]) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and stop. `logs`: as `ranker.logs.set_up` takes it."""
+    stop = SimpleQueue[float]()  # a signal's handler must not set an Event: its lock may be held
     for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda number, _: stop.put(number))
-    sys.setswitchinterval(_SWITCH_S)
-    metrics = Metrics()
-    alive = health.HealthServicer()
-    server = _server(settings.server, metrics)
-    health_pb2_grpc.add_HealthServicer_to_server(alive, server)
-    _say(alive, health_pb2.HealthCheckResponse.NOT_SERVING)
-    with Service(settings) as service:
-        _add(server, service, metrics)
-        address = _listen(server, settings.server.address)
-        _serve_metrics(settings.server.metrics_address, metrics, service)
-        _leave_to_collect_only_what_calls_make()
-        server.start()
-        _say(alive, health_pb2.HealthCheckResponse.SERVING)
-        log.info("serving", address=address, data=str(settings.data))
-        _wait(stop, service.follower, alive)
-        log.info("draining", seconds=settings.server.drain_s)
-        _say(alive, health_pb2.HealthCheckResponse.NOT_SERVING)
-        server.stop(settings.server.drain_s).wait()
+        signal.signal(number, lambda *_: stop.put(settings.server.drain_s))
+    with ExitStack() as opening:
+        address, board = settings.server.address, Board()
+        if (count := settings.server.workers) > 1:
+            metrics_address(settings.server, count - 1)
+            address, board = opening.enter_context(reserved(address)), Board.shared(count)
+        workers = Workers(settings, board, address, logs)
+        opening.callback(workers.stop)
+        service = opening.enter_context(Service(settings, board, when_open=workers.start))
+        answering = opening.enter_context(Answering(service))
+        workers.wait()
+        address = answering.listen(address)
+        log.info("serving", address=address, data=str(settings.data), workers=count)
+        seconds = wait(stop, service.follower, answering.health)
+        log.info("draining", seconds=seconds)
+        workers.drain()
+        answering.drain(seconds)
+        workers.stop()
     log.info("stopped")
+
+
+class Answering:
+    """The gRPC edge of one worker, from the first call to the last. Use it as a context manager.
+
+    Each call has a thread of a pool. An event loop (grpc.aio) in its place answered as many timelines a second
+    and was slower at the tail: the work is in array code, and what the loop saves in switches it spends on
+    handing calls to threads. An answer is encoded once, where it is made, and passed on as bytes.
+    """
+
+    def __init__(self, service: Service) -> None:
+        settings, board = service.settings.server, service.board
+        self.health = health.HealthServicer()
+        self.metrics_address = metrics_address(settings, board.worker)
+        self._service = service
+        self._metrics = Metrics()
+        self._edge = Edge(self._metrics)
+        self._settings = settings
+        self._open = ExitStack()
+        self._several = board.workers > 1
+
+    def __enter__(self) -> "Answering":
+        sys.setswitchinterval(_SWITCH_S)
+        passing = [self._between_workers()] if self._several else []
+        self._server = self._made([*passing, self._edge])
+        health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
+        names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, self._server)
+        _say(self.health, health_pb2.HealthCheckResponse.NOT_SERVING)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.drain(0)
+        self._open.close()
+
+    def listen(self, address: str) -> str:
+        """Begin to answer; the address as bound."""
+        bound = _listen(self._server, address)
+        _serve_metrics(self.metrics_address, self._metrics, self._service)
+        _leave_to_collect_only_what_calls_make()
+        self._server.start()
+        _say(self.health, health_pb2.HealthCheckResponse.SERVING)
+        self._service.board.serve()
+        return bound
+
+    def drain(self, seconds: float) -> None:
+        """Take no more calls, and give those under way so long to end."""
+        _say(self.health, health_pb2.HealthCheckResponse.NOT_SERVING)
+        self._server.stop(seconds).wait()
+
+    def _between_workers(self) -> Passing:
+        """Answer what other workers pass on, and pass on what is theirs."""
+        settings, data, board = self._settings, self._service.settings.data, self._service.board
+        private, path = self._made([self._edge]), socket_of(data, board.worker)
+        path.unlink(missing_ok=True)
+        _listen(private, f"unix:{path}")
+        path.chmod(0o600)
+        private.start()
+        self._open.callback(path.unlink, missing_ok=True)
+        self._open.callback(lambda: private.stop(settings.drain_s).wait())  # others may have calls here
+        passing = Passing(data, board, settings.max_message_mb * 2**20)
+        self._open.callback(passing.close)
+        return passing
+
+    def _made(self, interceptors: list[grpc.ServerInterceptor]) -> grpc.Server:
+        server = _server(self._settings, interceptors, several=self._several)
+        _add(server, self._service, self._metrics)
+        return server
 
 
 def _leave_to_collect_only_what_calls_make() -> None:
@@ -92,41 +165,45 @@ def _leave_to_collect_only_what_calls_make() -> None:
     gc.set_threshold(_YOUNG_OBJECTS)
 
 
-def _wait(stop: "SimpleQueue[int]", follower: Follower, alive: health.HealthServicer) -> None:
-    """Wait for a signal. A server whose state stands still says that it does not serve."""
+def wait(stop: "SimpleQueue[float]", follower: Follower, alive: health.HealthServicer) -> float:
+    """Wait for the end; the seconds to drain. A worker whose state stands still says it does not serve."""
     while True:
         try:
-            stop.get(timeout=_LOOK_S)
+            return stop.get(timeout=_LOOK_S)
         except Empty:
             if not follower.alive:
                 _say(alive, health_pb2.HealthCheckResponse.NOT_SERVING)
-        else:
-            return
 
 
-def _server(settings: ServerSettings, metrics: Metrics) -> grpc.Server:
+def _server(
+    settings: ServerSettings, interceptors: list[grpc.ServerInterceptor], *, several: bool
+) -> grpc.Server:
     most = settings.max_message_mb * 1024 * 1024
     options = (
         ("grpc.max_receive_message_length", most),
         ("grpc.max_send_message_length", most),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
-        ("grpc.so_reuseport", 0),
+        ("grpc.so_reuseport", int(several)),
     )
     pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc")
-    return grpc.server(pool, interceptors=[Edge(metrics)], options=options)
+    return grpc.server(pool, interceptors=interceptors, options=options)
 
 
 def _add(server: grpc.Server, service: Service, metrics: Metrics) -> None:
     settings = service.settings.server
-    feed_pb2_grpc.add_FeedServicer_to_server(Feed(service.timelines, metrics, settings.deadline_s), server)
+    feed_pb2_grpc.add_FeedServicer_to_server(
+        Feed(service.timelines, service.follower, metrics, settings), server
+    )
     ingest_pb2_grpc.add_IngestServicer_to_server(
         Ingest(service.writer, metrics, service.state.dimension, settings.threads), server
     )
-    controls_pb2_grpc.add_ControlsServicer_to_server(Controls(service.writer, service.state), server)
+    controls_pb2_grpc.add_ControlsServicer_to_server(
+        Controls(service.writer, service.follower, settings.catch_up_s), server
+    )
     privacy_pb2_grpc.add_PrivacyServicer_to_server(Privacy(), server)
-    admin_pb2_grpc.add_AdminServicer_to_server(Admin(service), server)
-    reflection.enable_server_reflection((*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), server)
+    if service.is_primary:
+        admin_pb2_grpc.add_AdminServicer_to_server(Admin(service), server)
 
 
 def _listen(server: grpc.Server, address: str) -> str:
@@ -134,11 +211,52 @@ def _listen(server: grpc.Server, address: str) -> str:
     try:
         port = server.add_insecure_port(address)
     except RuntimeError as error:
-        raise SettingsError(
-            f"{address} can't be listened on: is another server there? Choose with --address"
-        ) from error
+        raise _not_listening(address) from error
     host = address.rpartition(":")[0]
     return address if address.startswith("unix:") else f"{host}:{port}"
+
+
+def _not_listening(address: str) -> SettingsError:
+    return SettingsError(f"{address} can't be listened on: is another server there? Choose with --address")
+
+
+@contextmanager
+def reserved(address: str) -> Iterator[str]:
+    """An address that workers share, with its port; no other server listens there, nor comes to meanwhile.
+
+    The port is held by a socket that is bound and never listens.
+    """
+    host, _, port = address.rpartition(":")
+    if not host or address.startswith("unix:"):
+        raise SettingsError(
+            f"several workers can't listen on {address}: choose host:port with --address, or --workers 1"
+        )
+    try:
+        family, kind, *_, at = socket.getaddrinfo(host.strip("[]"), int(port), type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as alone:
+            alone.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            alone.bind(at)
+            at = alone.getsockname()
+        held = socket.socket(family, kind)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        held.bind(at)
+    except (OSError, OverflowError, ValueError) as error:
+        raise _not_listening(address) from error
+    with held:
+        yield f"{host}:{at[1]}"
+
+
+def metrics_address(settings: ServerSettings, worker: int) -> str:
+    """Where a worker serves its metrics: the first at the address of the settings, each other one port on."""
+    host, _, port = settings.metrics_address.rpartition(":")
+    if not worker or not settings.metrics_address:
+        return settings.metrics_address
+    if not port.isdigit() or not 0 < int(port) <= 65_535 - worker:
+        raise SettingsError(
+            f"{settings.workers} workers can't serve metrics from {settings.metrics_address} on: "
+            "choose host:port with --metrics, and a port with as many after it"
+        )
+    return f"{host}:{int(port) + worker}"
 
 
 def _say(alive: health.HealthServicer, status: health_pb2.HealthCheckResponse.ServingStatus) -> None:

@@ -617,7 +617,9 @@ class WriteResult(_message.Message):
     entry_id: _builtins.str
     """The journal entry that holds the accepted rows; empty when there are none."""
     visible: _builtins.bool
-    """True: the next read from this server sees the rows. False: journaled, folded a little later."""
+    """True: the next read from this server, by any of its workers, sees the rows. False: journaled, folded a
+    little later.
+    """
     @_builtins.property
     def rejected(self) -> _containers.RepeatedCompositeFieldContainer[Global___RejectedRow]:
         """Rows that are not, each with its reason."""
@@ -649,7 +651,7 @@ class Degraded(_message.Message):
     stage: _builtins.str
     """The stage, such as "interests" or "model"."""
     reason: _builtins.str
-    """One word: "late", "failed", "unavailable"."""
+    """One word: "late", "failed", "unavailable", "behind"."""
     def __init__(
         self,
         *,

@@ -204,12 +204,12 @@ def values(page: str) -> dict[str, float]:
 
 def test_a_server_whose_fold_has_ended_says_that_it_does_not_serve() -> None:
     follower = Follower(Journal.connect("unix:///nowhere"), Fold(State(4)))
-    stop, health = SimpleQueue[int](), HealthServicer()
+    stop, health = SimpleQueue[float](), HealthServicer()
     health.set("", SERVING)
-    waiting = threading.Thread(target=run._wait, args=(stop, follower, health))
+    waiting = threading.Thread(target=run.wait, args=(stop, follower, health))
     waiting.start()
     asked = health_pb2.HealthCheckRequest()
     said = within(5, lambda: health.Check(asked, None).status == health_pb2.HealthCheckResponse.NOT_SERVING)
-    stop.put(signal.SIGTERM)
+    stop.put(0)
     waiting.join()
     assert said

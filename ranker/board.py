@@ -1,0 +1,93 @@
+"""The board: what the workers of one server tell each other, in a page of shared memory that has no name.
+
+Each worker writes numbers of its own and reads everybody's. A position is one 64-bit number there, written
+and read in one piece, so nobody takes a lock.
+"""
+
+import mmap
+import os
+import tempfile
+import threading
+
+import numpy as np
+
+from ranker.journal import order
+
+PRIMARY = 0
+"""The worker that starts and keeps what a server has only once."""
+
+ALONE = -1
+
+_ROWS = 3
+_SEQUENCE_BITS = 22
+_MOST_IN_A_MS = (1 << _SEQUENCE_BITS) - 1
+
+
+def number_of(position: str) -> int:
+    """A position as one number that sorts as the journal does; past 4 million entries of one ms, too small.
+
+    >>> number_of("5-10") > number_of("5-9") > number_of("4-11") > number_of("") == 0
+    True
+    """
+    milliseconds, sequence = order(position)
+    return milliseconds << _SEQUENCE_BITS | min(sequence, _MOST_IN_A_MS)
+
+
+def position_of(number: int) -> str:
+    """The position of a number.
+
+    >>> position_of(number_of("1763800000000-3"))
+    '1763800000000-3'
+    """
+    return f"{number >> _SEQUENCE_BITS}-{number & _MOST_IN_A_MS}"
+
+
+class Board:
+    """One column a worker: what it acknowledged last, what it folded last, whether it answers calls."""
+
+    def __init__(self, workers: int = 1, worker: int = PRIMARY, file: int = ALONE) -> None:
+        """`file`: the descriptor of a nameless file, which all workers have; ALONE: there are no others."""
+        self.workers = workers
+        self.worker = worker
+        self.file = file
+        memory = mmap.mmap(file, _ROWS * 8 * workers)
+        self._acknowledged, self._folded, self._serving = np.frombuffer(memory, np.uint64).reshape(_ROWS, -1)
+        self._turn = threading.Lock()
+
+    @classmethod
+    def shared(cls, workers: int) -> "Board":
+        """A new board. Its file is gone with the last process that has it."""
+        with tempfile.TemporaryFile() as file:
+            file.truncate(_ROWS * 8 * workers)
+            return cls(workers, file=os.dup(file.fileno()))
+
+    def acknowledge(self, position: str) -> None:
+        """Tell that a caller was promised to see an entry in the next read."""
+        with self._turn:  # of this worker's calls
+            self._acknowledged[self.worker] = max(int(self._acknowledged[self.worker]), number_of(position))
+
+    def fold(self, position: str) -> None:
+        """Tell how far this worker's state has come."""
+        self._folded[self.worker] = number_of(position)
+
+    def behind(self) -> str:
+        """The newest position that any worker acknowledged, if it is not folded here; else empty."""
+        newest = int(self._acknowledged.max())
+        return position_of(newest) if newest > int(self._folded[self.worker]) else ""
+
+    def folded_by_all(self, position: str) -> str:
+        """A position, or an earlier one up to which all workers have folded that follow the journal."""
+        least = min((int(one) for one in self._folded if one), default=0)
+        return position_of(least) if 0 < least < number_of(position) else position
+
+    def serve(self) -> None:
+        """Tell that this worker answers calls."""
+        self._serving[self.worker] = 1
+
+    def serves(self, worker: int) -> bool:
+        """Whether a worker answers calls."""
+        return bool(self._serving[worker])
+
+    def clear(self, worker: int) -> None:
+        """Tell that a worker has ended. What it acknowledged stays."""
+        self._folded[worker] = self._serving[worker] = 0

@@ -1,0 +1,112 @@
+"""Calls that another worker has to answer are passed on to it, as bytes both ways.
+
+A connection stays with the worker that took it, and a caller may have several. So the next page of a session
+may be asked of a worker that did not begin it, and it passes the call on to the one that did. What only the
+primary does, all of the Admin service, is passed on to the primary. Each worker listens for the others on a
+private Unix socket, with threads of its own: workers that wait for each other must not use each other up.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import grpc
+from feedrank.v1 import admin_pb2, feed_pb2
+from google.protobuf.message import DecodeError
+
+from ranker.board import PRIMARY, Board
+from ranker.errors import CursorExpired, InvalidArgument
+from ranker.sessions import worker_of
+from ranker.sockets import private_socket
+
+if TYPE_CHECKING:
+    Handler = grpc.RpcMethodHandler[Any, Any]  # generic only in its stubs
+
+_ADMIN = f"/{admin_pb2.DESCRIPTOR.services_by_name['Admin'].full_name}/"
+_PAGE = f"/{feed_pb2.DESCRIPTOR.services_by_name['Feed'].full_name}/GetTimeline"
+_FOREVER_S = 1e9
+_RETURNS_SOON = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 500))
+
+
+def socket_of(data: Path, worker: int) -> Path:
+    """Where a worker listens for the others."""
+    return private_socket(data, f"worker-{worker}.sock")
+
+
+class Passing(grpc.ServerInterceptor):
+    """Comes before the edge: what is passed on is counted and logged where it is answered."""
+
+    def __init__(self, data: Path, board: Board, most_bytes: int) -> None:
+        """`most_bytes`: the longest message."""
+        limits = tuple((f"grpc.max_{way}_message_length", most_bytes) for way in ("send", "receive"))
+        self._board = board
+        self._others = {
+            worker: grpc.insecure_channel(
+                f"unix:{socket_of(data, worker)}", options=(*limits, *_RETURNS_SOON)
+            )
+            for worker in range(board.workers)
+            if worker != board.worker
+        }
+
+    def close(self) -> None:
+        """Let go of the other workers."""
+        for channel in self._others.values():
+            channel.close()
+
+    def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], "Handler | None"],
+        details: grpc.HandlerCallDetails,
+    ) -> "Handler | None":
+        """The handler of a call: this worker's, or one that passes it on."""
+        if details.method.startswith(_ADMIN) and self._board.worker != PRIMARY:
+            return grpc.unary_unary_rpc_method_handler(partial(self._pass, details.method, PRIMARY))
+        handler = continuation(details)
+        if details.method != _PAGE or handler is None:
+            return handler
+        return grpc.unary_unary_rpc_method_handler(partial(self._page, handler))
+
+    def _page(self, handler: "Handler", content: bytes, context: grpc.ServicerContext) -> bytes:
+        worker = self._worker_of(content)
+        if worker in self._others:
+            return self._pass(_PAGE, worker, content, context)
+        assert handler.unary_unary is not None
+        assert handler.response_serializer is not None
+        return handler.response_serializer(handler.unary_unary(content, context))
+
+    def _worker_of(self, content: bytes) -> int:
+        """The worker that has the session of a page; this one, where the call names none or can't be read."""
+        try:
+            cursor = feed_pb2.GetTimelineRequest.FromString(content).cursor
+            return worker_of(cursor) if cursor else self._board.worker
+        except (DecodeError, InvalidArgument):
+            return self._board.worker
+
+    def _pass(self, method: str, worker: int, content: bytes, context: grpc.ServicerContext) -> bytes:
+        remaining = context.time_remaining()
+        timeout = remaining if remaining is not None and remaining < _FOREVER_S else None
+        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._others[worker].unary_unary(method)
+        call = ask.future(content, timeout=timeout)
+        context.add_callback(lambda: _give_up(call))
+        try:
+            return call.result()
+        except grpc.FutureCancelledError:
+            context.abort(grpc.StatusCode.CANCELLED, "the caller hung up")
+        except grpc.RpcError:
+            _abort_as(call, context, method)
+
+
+def _give_up(call: "grpc.Future[bytes]") -> None:
+    call.cancel()
+
+
+def _abort_as(call: Any, context: grpc.ServicerContext, method: str) -> NoReturn:
+    """End a call as the other worker did. A session has ended with its worker."""
+    if method == _PAGE and call.code() == grpc.StatusCode.UNAVAILABLE:
+        context.set_trailing_metadata((("feedrank-error", CursorExpired.word),))
+        context.abort(
+            grpc.StatusCode[CursorExpired.status], "the cursor has expired: start again without a cursor"
+        )
+    context.set_trailing_metadata(call.trailing_metadata() or ())
+    context.abort(call.code(), call.details())

@@ -1,0 +1,57 @@
+"""A reader's process, `python -m ranker.server.worker`: the primary starts it, and tells it all by stdin."""
+
+import json
+import signal
+import sys
+import threading
+from queue import SimpleQueue
+from typing import Any
+
+import structlog
+
+from ranker import logs
+from ranker.board import Board
+from ranker.errors import FeedrankError
+from ranker.server.run import Answering, wait
+from ranker.service import Service
+from ranker.settings import Settings
+
+log = structlog.get_logger()
+
+_ORPHANS_DRAIN_S = 0.5
+
+
+def main() -> None:
+    """Answer until the primary says so, or is no more."""
+    told = json.loads(sys.stdin.buffer.readline() or "null")
+    if told is None:  # the primary died before it said anything
+        return
+    logs.set_up(**told["logs"], worker=told["worker"])
+    try:
+        _answer(told)
+    except FeedrankError as error:
+        log.error("worker_not_started", reason=str(error))
+        sys.exit(1)
+
+
+def _answer(told: dict[str, Any]) -> None:
+    settings = Settings(**told["settings"])
+    board = Board(told["workers"], told["worker"], told["board"])
+    stop = SimpleQueue[float]()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all: the primary says what to do
+    signal.signal(signal.SIGTERM, lambda *_: stop.put(settings.server.drain_s))
+    threading.Thread(target=_watch_primary, args=(stop,), name="primary", daemon=True).start()
+    with Service(settings, board) as service, Answering(service) as answering:
+        answering.listen(told["address"])
+        log.info("worker_serving", metrics=answering.metrics_address)
+        answering.drain(wait(stop, service.follower, answering.health))
+
+
+def _watch_primary(stop: "SimpleQueue[float]") -> None:
+    sys.stdin.buffer.read()
+    log.warning("primary_died")
+    stop.put(_ORPHANS_DRAIN_S)
+
+
+if __name__ == "__main__":
+    main()

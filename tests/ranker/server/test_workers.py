@@ -1,0 +1,332 @@
+"""A server of several processes, as its callers and its operator see it."""
+
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from itertools import count, islice
+
+import feedrank
+import psutil
+import pytest
+
+from ranker.errors import SettingsError
+from ranker.impression_files import read_log
+from ranker.impression_files import worker_of as worker_of_file
+from ranker.server.run import metrics_address, reserved
+from ranker.server.workers import Reader
+from ranker.sessions import worker_of
+from ranker.settings import ServerSettings
+from tests.conftest import DIMENSION, Launch
+from tests.live import Server, within
+from tests.ranker.processes import kill_valkey
+
+WORKERS = 2
+_POSTS = 60
+
+Clients = list[feedrank.Client]
+"""One for each worker, by number."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """Two workers, and posts enough for pages."""
+    server = Server(tmp_path_factory.mktemp("workers") / "data", **SETTINGS).start()
+    server.client.put_posts(posts())
+    yield server
+    assert server.stop() == 0
+
+
+@pytest.fixture(scope="module")
+def clients(server: Server) -> Iterator[Clients]:
+    with ExitStack() as opening:
+        yield one_for_each_worker(server, opening)
+
+
+SETTINGS = {"EMBEDDER__DIMENSION": str(DIMENSION), "SERVER__WORKERS": str(WORKERS)}
+
+
+def posts(name: str = "p") -> list[feedrank.Post]:
+    return [feedrank.Post(id=f"{name}{i}", author_id=f"{name}a{i}", text=f"Word {i}") for i in range(_POSTS)]
+
+
+def one_for_each_worker(server: Server, opening: ExitStack) -> Clients:
+    """Clients by worker: connections are made until all have been met."""
+    met: dict[int, feedrank.Client] = {}
+    for number in range(60):
+        client = opening.enter_context(feedrank.Client(server.address))
+        cursor = client.timeline(f"knocking-{number}", size=1).cursor
+        met.setdefault(worker_of(cursor), client)
+        if len(met) == WORKERS:
+            break
+    return [met[worker] for worker in range(WORKERS)]
+
+
+def ids(page: feedrank.GetTimelineResponse) -> list[str]:
+    return [post.post_id for post in page.posts]
+
+
+def readers(server: Server) -> list[psutil.Process]:
+    children = psutil.Process(server.process.pid).children()
+    return [one for one in children if "ranker.server.worker" in one.cmdline()]
+
+
+def test_connections_come_to_all_workers(clients: Clients) -> None:
+    assert len(clients) == WORKERS
+
+
+@pytest.mark.parametrize("writer", range(WORKERS))
+def test_what_one_worker_acknowledged_another_knows_in_the_next_read(clients: Clients, writer: int) -> None:
+    written, read = clients[writer], clients[1 - writer]
+    for number in range(100):
+        post = feedrank.Post(id=f"now-{writer}-{number}", author_id="mei", text="Now.")
+        assert written.put_posts([post]).visible
+        assert not read.rank_posts("ana", [post.id]).unknown_post_ids
+
+
+def test_what_is_deleted_at_one_worker_is_gone_at_another(clients: Clients) -> None:
+    viewer, (one, two) = "someone", clients
+    one.put_relations([feedrank.relation(viewer, "follow", f"pa{i}") for i in range(20)])
+    for _ in range(20):
+        gone = ids(two.timeline(viewer, surface="following", include_seen=True))[0]
+        one.delete_posts([gone])
+        assert gone not in ids(two.timeline(viewer, surface="following", include_seen=True))
+
+
+def test_preferences_set_at_one_worker_are_those_of_another(clients: Clients) -> None:
+    for number in range(50):
+        clients[number % 2].set_preferences("bo", feedrank.Preferences(muted_words=[f"w{number}"]))
+        assert list(clients[1 - number % 2].get_preferences("bo").muted_words) == [f"w{number}"]
+
+
+@pytest.mark.parametrize("first", range(WORKERS))
+def test_a_session_that_changes_workers_repeats_nothing(clients: Clients, first: int) -> None:
+    viewer, shown, cursor = f"pager-{first}", list[str](), ""
+    for turn in count(first):
+        page = clients[turn % WORKERS].timeline(viewer, size=7, cursor=cursor)
+        shown += ids(page)
+        if not (cursor := page.cursor):
+            break
+    assert turn > first + 5
+    assert len(set(shown)) == len(shown) >= 30
+
+
+def test_the_same_cursor_gives_the_same_page_at_every_worker(clients: Clients) -> None:
+    cursor = clients[0].timeline("again", size=5).cursor
+    one, two = (client.timeline("again", size=5, cursor=cursor) for client in clients)
+    assert ids(one) == ids(two)
+    assert len(ids(one)) == 5
+    assert one.cursor == two.cursor
+
+
+def test_an_error_of_another_workers_call_is_the_same_error(clients: Clients) -> None:
+    cursor = clients[0].timeline("ana", size=5).cursor
+    for client in clients:
+        with pytest.raises(feedrank.InvalidArgument, match="another viewer") as caught:
+            client.timeline("somebody-else", size=5, cursor=cursor)
+        assert caught.value.field == "cursor"
+
+
+def test_admin_calls_are_answered_by_the_primary(server: Server, clients: Clients) -> None:
+    assert {client.status().uptime_ms > 0 for client in clients} == {True}
+    entry_id = clients[1].take_snapshot().entry_id
+    assert (server.data / "snapshots" / entry_id / "manifest.json").exists()
+    assert [model.version for model in clients[1].list_models()] == [
+        model.version for model in clients[0].list_models()
+    ]
+    with pytest.raises(feedrank.Error, match="there is no bundle"):
+        clients[1].activate_model("nothing")
+
+
+def test_an_experiment_begins_at_all_workers(clients: Clients) -> None:
+    halves = [
+        feedrank.ExperimentVariant(name=name, model_version="prior", share_basis_points=5_000)
+        for name in ("a", "b")
+    ]
+    clients[1].start_experiment("which", halves)
+    try:
+        variants = {client.timeline("ana", include_seen=True).experiment_variant for client in clients}
+        assert variants in ({"a"}, {"b"})
+    finally:
+        clients[0].stop_experiment("which")
+    assert {client.timeline("ana", include_seen=True).experiment_variant for client in clients} == {""}
+
+
+def test_each_worker_has_metrics_of_its_own(server: Server) -> None:
+    addresses = [one["metrics"] for one in server.events("worker_serving")]
+    host, _, port = server.metrics_address.rpartition(":")
+    assert addresses == [f"{host}:{int(port) + 1}"]
+    assert "feedrank_posts " in server.metrics()
+
+
+@dataclass(frozen=True)
+class Past:
+    """What was before something happened to a server."""
+
+    server: Server
+    family: list[psutil.Process]
+    """Its other processes."""
+    answers: list[feedrank.GetTimelineResponse]
+    """A page of each worker."""
+
+
+def past(server: Server) -> Past:
+    with ExitStack() as opening:
+        clients = one_for_each_worker(server, opening)
+        answers = [client.timeline(f"v{i}", size=5) for i, client in enumerate(clients)]
+    return Past(server, psutil.Process(server.process.pid).children(recursive=True), answers)
+
+
+@pytest.fixture(scope="module")
+def reborn(server: Server) -> Past:
+    """A reader was killed, and another started."""
+    server.client.take_snapshot()
+    before = past(server)
+    os.kill(readers(server)[0].pid, signal.SIGKILL)
+    assert within(10, lambda: server.events("worker_died"))
+    assert server.client.put_posts(posts()).accepted == _POSTS
+    assert within(40, lambda: len(server.events("worker_serving")) == 2)
+    return before
+
+
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory: pytest.TempPathFactory) -> Past:
+    """All workers had served something when somebody pressed Ctrl-C."""
+    server = Server(tmp_path_factory.mktemp("stopped") / "data", **SETTINGS).start()
+    server.client.put_posts(posts())
+    before = past(server)
+    for one in readers(server):
+        one.send_signal(signal.SIGINT)
+    assert server.stop() == 0
+    return before
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Past]:
+    """The primary was killed."""
+    server = Server(tmp_path_factory.mktemp("killed") / "data", **SETTINGS).start()
+    server.client.put_posts(posts())
+    before = past(server)
+    server.kill()
+    yield before
+    kill_valkey(server.data / "journal")
+
+
+def test_a_reader_that_died_answers_again(reborn: Past) -> None:
+    with ExitStack() as opening:
+        for client in one_for_each_worker(reborn.server, opening):
+            assert len(client.timeline("ana").posts) == 20
+
+
+def test_a_session_ends_with_its_worker(reborn: Past) -> None:
+    with ExitStack() as opening:
+        for client in one_for_each_worker(reborn.server, opening):
+            assert client.timeline("v0", size=5, cursor=reborn.answers[0].cursor).posts
+            with pytest.raises(feedrank.CursorExpired):
+                client.timeline("v1", size=5, cursor=reborn.answers[1].cursor)
+
+
+def test_a_reader_starts_from_the_primarys_snapshot(reborn: Past) -> None:
+    first, again = (one for one in reborn.server.events("restored") if one.get("worker") == 1)
+    assert (first["posts"], again["entries"] < 10) == (0, True)
+    assert again["posts"] >= _POSTS
+
+
+def test_a_stop_leaves_no_process_and_no_socket(stopped: Past) -> None:
+    assert len(stopped.family) >= WORKERS
+    assert not psutil.wait_procs(stopped.family, timeout=10)[1]
+    assert not list(stopped.server.data.rglob("*.sock"))
+    assert is_free(stopped.server.address)
+
+
+def test_a_terminals_signal_is_no_death_of_a_worker(stopped: Past) -> None:
+    assert not stopped.server.events("worker_died")
+
+
+def test_all_that_workers_served_is_in_one_log(stopped: Past) -> None:
+    folder = stopped.server.data / "impressions"
+    logged = {name for table in read_log(folder) for name in table["request_id"].to_pylist()}
+    assert {answer.request_id for answer in stopped.answers} <= logged
+    assert {worker_of_file(path) for path in folder.glob("*.parquet")} == set(range(WORKERS))
+
+
+def test_readers_end_when_the_primary_is_killed(killed: Past) -> None:
+    ours = [one for one in killed.family if one.is_running() and "valkey" not in one.name()]
+    assert not psutil.wait_procs(ours, timeout=10)[1]
+    assert is_free(killed.server.address)
+
+
+def test_a_killed_server_starts_again_with_all_it_acknowledged(killed: Past, launch: Launch) -> None:
+    again = launch(killed.server)
+    with ExitStack() as opening:
+        for client in one_for_each_worker(again, opening):
+            assert not client.rank_posts("ana", [post.id for post in posts()]).unknown_post_ids
+
+
+def test_a_stop_loses_no_write_of_any_worker(launch: Launch) -> None:
+    server = launch(**SETTINGS)
+    acknowledged: list[str] = []
+
+    def write(writer: int) -> None:
+        with feedrank.Client(server.address) as client:
+            for number in count():
+                post = feedrank.Post(id=f"w{writer}-{number}", author_id="a", text="Word.")
+                try:
+                    client.put_posts([post], timeout=1)
+                except feedrank.Error:
+                    return
+                acknowledged.append(post.id)
+
+    writers = [threading.Thread(target=write, args=(i,)) for i in range(6)]
+    for one in writers:
+        one.start()
+    time.sleep(0.5)
+    assert server.stop() == 0
+    for one in writers:
+        one.join()
+    client = launch(server).client
+    assert len(acknowledged) > 20
+    assert not client.rank_posts("ana", list(islice(acknowledged, 1_000))).unknown_post_ids
+
+
+@pytest.mark.parametrize("address", ["unix:/tmp/feedrank.sock", "50051"])
+def test_several_workers_need_a_port(address: str) -> None:
+    with pytest.raises(SettingsError, match="choose host:port with --address, or --workers 1"):
+        reserved(address).__enter__()
+
+
+def test_a_port_that_another_has_is_refused() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        with pytest.raises(SettingsError, match="can't be listened on"):
+            reserved(address).__enter__()
+
+
+def test_a_port_of_several_workers_is_refused_to_another_server(server: Server) -> None:
+    with pytest.raises(SettingsError, match="is another server there"):
+        reserved(server.address).__enter__()
+
+
+def test_metrics_need_a_port_for_each_worker() -> None:
+    settings = ServerSettings(workers=3, metrics_address="127.0.0.1:65534")
+    assert metrics_address(settings, 1) == "127.0.0.1:65535"
+    with pytest.raises(SettingsError, match="--metrics"):
+        metrics_address(settings, 2)
+
+
+def test_a_reader_that_dies_again_and_again_is_started_ever_more_rarely() -> None:
+    pauses = [Reader(1, deaths=deaths).pause_s for deaths in range(1, 10)]
+    assert pauses == sorted(pauses)
+    assert pauses[0] < 1
+    assert pauses[-1] == 30
+
+
+def is_free(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    with socket.socket() as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        return one.connect_ex((host, int(port))) != 0

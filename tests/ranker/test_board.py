@@ -1,0 +1,66 @@
+"""What workers tell each other."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ranker.board import Board, number_of, position_of
+from ranker.journal import order
+
+POSITIONS = st.builds("{}-{}".format, st.integers(0, 2**41), st.integers(0, 2**22 - 1))
+
+
+@given(POSITIONS, POSITIONS)
+def test_numbers_sort_as_positions_do(one: str, two: str) -> None:
+    assert (number_of(one) < number_of(two)) == (order(one) < order(two))
+    assert order(position_of(number_of(one))) == order(one)
+
+
+@pytest.fixture
+def boards() -> tuple[Board, Board]:
+    """Of two workers."""
+    first = Board.shared(2)
+    return first, Board(2, 1, first.file)
+
+
+def test_a_worker_is_behind_until_it_folded_what_another_acknowledged(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    second.acknowledge("5-3")
+    first.fold("5-2")
+    assert first.behind() == "5-3"
+    first.fold("5-3")
+    assert not first.behind()
+
+
+def test_what_is_acknowledged_never_goes_back(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    first.acknowledge("7-0")
+    first.acknowledge("6-0")
+    assert second.behind() == "7-0"
+
+
+def test_the_journal_is_kept_from_where_the_slowest_worker_is(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    first.fold("9-0")
+    second.fold("4-1")
+    assert first.folded_by_all("9-0") == "4-1"
+    assert first.folded_by_all("3-0") == "3-0"
+
+
+def test_a_worker_that_ended_keeps_nothing_back(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    second.fold("4-1")
+    second.serve()
+    first.clear(1)
+    assert first.folded_by_all("9-0") == "9-0"
+    assert not first.serves(1)
+
+
+def test_another_process_reads_the_board() -> None:
+    board = Board.shared(2)
+    told = "import sys; from ranker.board import Board; Board(2, 1, int(sys.argv[1])).acknowledge('8-1')"
+    subprocess.run([sys.executable, "-c", told, str(board.file)], pass_fds=[board.file], check=True)
+    assert board.behind() == "8-1"
