@@ -21,16 +21,19 @@ ALONE = -1
 _ROWS = 3
 _SEQUENCE_BITS = 22
 _MOST_IN_A_MS = (1 << _SEQUENCE_BITS) - 1
+_MOST = (1 << 64) - 1
 
 
 def number_of(position: str) -> int:
-    """A position as one number that sorts as the journal does; past 4 million entries of one ms, too small.
+    """A position as one number that sorts as the journal does.
+
+    It is too small past 4 million entries of one millisecond, and past the year 2109.
 
     >>> number_of("5-10") > number_of("5-9") > number_of("4-11") > number_of("") == 0
     True
     """
     milliseconds, sequence = order(position)
-    return milliseconds << _SEQUENCE_BITS | min(sequence, _MOST_IN_A_MS)
+    return min(milliseconds << _SEQUENCE_BITS | min(sequence, _MOST_IN_A_MS), _MOST)
 
 
 def position_of(number: int) -> str:

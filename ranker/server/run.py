@@ -79,7 +79,7 @@ def serve(settings: Settings, logs: Mapping[str, str | bool]) -> None:
         opening.callback(workers.stop)
         service = opening.enter_context(Service(settings, board, when_open=workers.start))
         answering = opening.enter_context(Answering(service))
-        workers.wait()
+        workers.wait(stop)
         address = answering.listen(address)
         log.info("serving", address=address, data=str(settings.data), workers=count)
         seconds = wait(stop, service.follower, answering.health)
@@ -93,9 +93,10 @@ def serve(settings: Settings, logs: Mapping[str, str | bool]) -> None:
 class Answering:
     """The gRPC edge of one worker, from the first call to the last. Use it as a context manager.
 
-    Each call has a thread of a pool. An event loop (grpc.aio) in its place answered as many timelines a second
-    and was slower at the tail: the work is in array code, and what the loop saves in switches it spends on
-    handing calls to threads. An answer is encoded once, where it is made, and passed on as bytes.
+    Each call has a thread of a pool. An event loop (grpc.aio), measured beside it in one run with the same
+    timelines and 8 callers, answered 0.9 times as many when it handed calls to threads and 0.8 times as many
+    when it ran them itself: the work is array code that lets go of the interpreter's lock. Only a lone caller
+    waits less for a loop (0.8 of the time), which is no load. An answer is encoded once, where it is made.
     """
 
     def __init__(self, service: Service) -> None:

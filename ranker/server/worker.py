@@ -1,6 +1,7 @@
 """A reader's process, `python -m ranker.server.worker`: the primary starts it, and tells it all by stdin."""
 
 import json
+import os
 import signal
 import sys
 import threading
@@ -40,16 +41,21 @@ def _answer(told: dict[str, Any]) -> None:
     stop = SimpleQueue[float]()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's goes to all: the primary says what to do
     signal.signal(signal.SIGTERM, lambda *_: stop.put(settings.server.drain_s))
-    threading.Thread(target=_watch_primary, args=(stop,), name="primary", daemon=True).start()
+    answers = threading.Event()
+    threading.Thread(target=_watch_primary, args=(stop, answers), name="primary", daemon=True).start()
     with Service(settings, board) as service, Answering(service) as answering:
+        answers.set()
         answering.listen(told["address"])
         log.info("worker_serving", metrics=answering.metrics_address)
         answering.drain(wait(stop, service.follower, answering.health))
 
 
-def _watch_primary(stop: "SimpleQueue[float]") -> None:
-    sys.stdin.buffer.read()
+def _watch_primary(stop: "SimpleQueue[float]", answers: threading.Event) -> None:
+    """End with the primary: at once while nobody was answered, else as a stop does, but soon."""
+    os.read(sys.stdin.fileno(), 1)  # not through Python's buffer, which a thread must not hold at the end
     log.warning("primary_died")
+    if not answers.is_set():
+        os._exit(1)
     stop.put(_ORPHANS_DRAIN_S)
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from queue import SimpleQueue
 
 import structlog
 
@@ -69,12 +70,12 @@ class Workers:
             self._launch(reader)
         self._watch.start()
 
-    def wait(self) -> None:
-        """Wait until each answers calls, or has died once."""
+    def wait(self, stop: "SimpleQueue[float]") -> None:
+        """Wait until each answers calls or has died once, or somebody says stop."""
         patience = time.monotonic() + _PATIENCE_S
-        while time.monotonic() < patience and not all(
-            self._board.serves(one.worker) or one.deaths for one in self._readers
-        ):
+        while stop.empty() and time.monotonic() < patience:
+            if all(self._board.serves(one.worker) or one.deaths for one in self._readers):
+                return
             time.sleep(0.02)
 
     def drain(self) -> None:

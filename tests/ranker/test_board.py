@@ -42,6 +42,13 @@ def test_what_is_acknowledged_never_goes_back(boards: tuple[Board, Board]) -> No
     assert second.behind() == "7-0"
 
 
+def test_a_position_of_a_far_future_does_not_stop_a_write(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    first.fold("99999999999999-0")
+    second.acknowledge("99999999999999-0")
+    assert not first.behind()
+
+
 def test_the_journal_is_kept_from_where_the_slowest_worker_is(boards: tuple[Board, Board]) -> None:
     first, second = boards
     first.fold("9-0")

@@ -7,6 +7,7 @@ from feedrank.v1 import types_pb2
 from structlog.testing import capture_logs
 
 from ranker import entries
+from ranker.board import Board
 from ranker.fold import Fold
 from ranker.follower import Follower
 from ranker.journal import Entry, Journal
@@ -43,6 +44,17 @@ def test_waiting_for_what_is_not_written_ends(follower: Follower) -> None:
     began = time.monotonic()
     assert not follower.wait_for("99999999999999-0", 0.1)
     assert time.monotonic() - began < 2
+
+
+def test_a_read_waits_for_what_another_worker_acknowledged(journal: Journal) -> None:
+    board = Board.shared(2)
+    follower = Follower(journal, Fold(State(4)), board)
+    Board(2, 1, board.file).acknowledge(journal.append(user("ana")))
+    assert not follower.catch_up(0.01)
+    follower.start()
+    assert follower.catch_up(5)
+    assert follower.fold.state.user_ids.names == ["ana"]
+    follower.stop()
 
 
 def test_those_who_wait_are_told_at_once(journal: Journal, follower: Follower) -> None:

@@ -253,6 +253,32 @@ def test_files_that_were_not_finished_are_removed_at_the_start(tmp_path: Path, j
     assert list(tmp_path.iterdir()) == []
 
 
+def test_workers_write_files_of_their_own_and_leave_each_other_alone(
+    tmp_path: Path, journal: Journal
+) -> None:
+    soon = ImpressionSettings(flush_s=0.02)
+    logs = [ImpressionLog(tmp_path, journal, soon, lambda: 1_000, worker=one, workers=2) for one in (0, 1)]
+    for number, log in enumerate(logs):
+        log.start()
+        log.record(answer(f"r{number}"))
+    assert within(5, lambda: len(list(tmp_path.glob("*.open"))) == 2)
+    logs[0].stop()
+    assert [path.name for path in tmp_path.glob("*.open")] == [f"{1_000:015}-1.open"]
+    logs[1].stop()
+    assert sorted(written(tmp_path)) == ["r0", "r0", "r1", "r1"]
+
+
+def test_what_a_worker_left_that_is_no_more_is_finished_by_the_first(
+    tmp_path: Path, journal: Journal
+) -> None:
+    (tmp_path / f"{1_000:015}-3.open").touch()
+    (tmp_path / f"{1_000:015}-1.open").touch()
+    log = ImpressionLog(tmp_path, journal, OFTEN, workers=2)
+    log.start()
+    log.stop()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{1_000:015}-1.open"]
+
+
 @pytest.mark.parametrize(("days", "left"), [(29, 2), (31, 1)])
 def test_files_are_kept_for_thirty_days(tmp_path: Path, journal: Journal, days: int, left: int) -> None:
     (tmp_path / f"{now_ms() - days * 86_400_000:015}.parquet").touch()

@@ -1,3 +1,4 @@
+import json
 import os
 import sys
 from collections.abc import Iterator
@@ -14,6 +15,16 @@ def settings() -> Iterator[None]:
     before = structlog.get_config()
     yield
     structlog.configure(**before)
+
+
+@pytest.mark.usefixtures("settings")
+@pytest.mark.parametrize(("worker", "said"), [(0, False), (2, True)])
+def test_workers_but_the_first_say_their_number(
+    capfd: pytest.CaptureFixture[str], worker: int, *, said: bool
+) -> None:
+    logs.set_up("info", as_json=True, worker=worker)
+    structlog.get_logger().info("said")
+    assert (json.loads(capfd.readouterr().err).get("worker") == 2) == said
 
 
 @pytest.mark.usefixtures("settings")

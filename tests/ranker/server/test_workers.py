@@ -4,25 +4,38 @@ import os
 import signal
 import socket
 import threading
-import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
-from itertools import count, islice
+from dataclasses import dataclass, field
+from itertools import count
+from pathlib import Path
 
 import feedrank
+import grpc
 import psutil
 import pytest
+from feedrank.v1 import feed_pb2_grpc
 
+from ranker.board import Board
 from ranker.errors import SettingsError
+from ranker.fold import Fold
+from ranker.follower import Follower
 from ranker.impression_files import read_log
 from ranker.impression_files import worker_of as worker_of_file
+from ranker.impressions import ImpressionLog, ImpressionSettings
+from ranker.journal import Journal
+from ranker.metrics import Metrics
+from ranker.models import Models
+from ranker.server.feed import Feed
 from ranker.server.run import metrics_address, reserved
 from ranker.server.workers import Reader
-from ranker.sessions import worker_of
+from ranker.sessions import Sessions, SessionSettings, worker_of
 from ranker.settings import ServerSettings
+from ranker.timelines import Timelines
 from tests.conftest import DIMENSION, Launch
 from tests.live import Server, within
+from tests.ranker.network import playground
 from tests.ranker.processes import kill_valkey
 
 WORKERS = 2
@@ -172,6 +185,8 @@ class Past:
     """Its other processes."""
     answers: list[feedrank.GetTimelineResponse]
     """A page of each worker."""
+    acknowledged: list[str] = field(default_factory=list)
+    """Posts."""
 
 
 def past(server: Server) -> Past:
@@ -195,14 +210,32 @@ def reborn(server: Server) -> Past:
 
 @pytest.fixture(scope="module")
 def stopped(tmp_path_factory: pytest.TempPathFactory) -> Past:
-    """All workers had served something when somebody pressed Ctrl-C."""
+    """All workers had served something, and some people wrote, when somebody pressed Ctrl-C."""
     server = Server(tmp_path_factory.mktemp("stopped") / "data", **SETTINGS).start()
     server.client.put_posts(posts())
     before = past(server)
-    for one in readers(server):
-        one.send_signal(signal.SIGINT)
+    writers = [threading.Thread(target=write, args=(server, name, before.acknowledged)) for name in "uvwxyz"]
+    for one in writers:
+        one.start()
+    assert within(10, lambda: len(before.acknowledged) > 20)
+    for reader in readers(server):
+        reader.send_signal(signal.SIGINT)
     assert server.stop() == 0
+    for one in writers:
+        one.join()
     return before
+
+
+def write(server: Server, name: str, acknowledged: list[str]) -> None:
+    """Put posts until the server is gone."""
+    with feedrank.Client(server.address) as client:
+        for number in count():
+            post = feedrank.Post(id=f"{name}{number}", author_id=name, text="Word.")
+            try:
+                client.put_posts([post], timeout=1)
+            except feedrank.Error:
+                return
+            acknowledged.append(post.id)
 
 
 @pytest.fixture(scope="module")
@@ -245,6 +278,7 @@ def test_a_stop_leaves_no_process_and_no_socket(stopped: Past) -> None:
 
 def test_a_terminals_signal_is_no_death_of_a_worker(stopped: Past) -> None:
     assert not stopped.server.events("worker_died")
+    assert all(line.startswith("{") for line in stopped.server.log.splitlines())
 
 
 def test_all_that_workers_served_is_in_one_log(stopped: Past) -> None:
@@ -267,30 +301,27 @@ def test_a_killed_server_starts_again_with_all_it_acknowledged(killed: Past, lau
             assert not client.rank_posts("ana", [post.id for post in posts()]).unknown_post_ids
 
 
-def test_a_stop_loses_no_write_of_any_worker(launch: Launch) -> None:
-    server = launch(**SETTINGS)
-    acknowledged: list[str] = []
+def test_a_stop_loses_no_write_of_any_worker(stopped: Past, launch: Launch) -> None:
+    client = launch(stopped.server).client
+    assert len(stopped.acknowledged) > 20
+    assert not client.rank_posts("ana", stopped.acknowledged[-1_000:]).unknown_post_ids
 
-    def write(writer: int) -> None:
-        with feedrank.Client(server.address) as client:
-            for number in count():
-                post = feedrank.Post(id=f"w{writer}-{number}", author_id="a", text="Word.")
-                try:
-                    client.put_posts([post], timeout=1)
-                except feedrank.Error:
-                    return
-                acknowledged.append(post.id)
 
-    writers = [threading.Thread(target=write, args=(i,)) for i in range(6)]
-    for one in writers:
-        one.start()
-    time.sleep(0.5)
-    assert server.stop() == 0
-    for one in writers:
-        one.join()
-    client = launch(server).client
-    assert len(acknowledged) > 20
-    assert not client.rank_posts("ana", list(islice(acknowledged, 1_000))).unknown_post_ids
+def test_a_worker_that_is_behind_says_so(tmp_path: Path) -> None:
+    """Its fold does not run. `server.catch_up_s` is over soon, and it answers from what it has."""
+    town, board = playground(), Board.shared(2)
+    Board(2, 1, board.file).acknowledge("4000000000000-0")
+    follower = Follower(Journal.at_socket(tmp_path / "no.sock"), Fold(town.state, town.slices), board)
+    log = ImpressionLog(tmp_path, follower.journal, ImpressionSettings())
+    timelines = Timelines(town.view, Models(tmp_path), Sessions(SessionSettings()), log)
+    edge = grpc.server(ThreadPoolExecutor(1))
+    feed_pb2_grpc.add_FeedServicer_to_server(Feed(timelines, follower, Metrics(), ServerSettings()), edge)
+    port = edge.add_insecure_port("127.0.0.1:0")
+    edge.start()
+    with feedrank.Client(f"127.0.0.1:{port}") as client:
+        answer = client.timeline("vera")
+    edge.stop(0).wait()
+    assert [(one.stage, one.reason) for one in answer.degraded] == [("state", "behind")]
 
 
 @pytest.mark.parametrize("address", ["unix:/tmp/feedrank.sock", "50051"])
