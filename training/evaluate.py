@@ -120,8 +120,8 @@ def _seen(test: "Test", until_ms: int) -> tuple[str, ...]:
         return ()
     said = (
         f"THE MODEL MAY HAVE LEARNED FROM THE TEST: {share:.0%} of it is from before the end of what it "
-        "learned from, labels that followed within their horizon counted in. Leave --model out, or take "
-        "examples of more days."
+        "learned from, labels that followed within their horizon counted in. Take examples of more days, or "
+        "leave --model out where you gave one."
     )
     return (said,)
 
