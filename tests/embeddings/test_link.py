@@ -19,6 +19,7 @@ from embeddings.link import EmbedderLink, start_embedder
 
 LOADING_S = 120.0
 TEXTS = ["a cat sleeps", "the stock market fell", "kittens"]
+LONG = [f"the long story number {i} " * 200 for i in range(200)]
 
 
 @pytest.fixture(scope="module")
@@ -94,13 +95,13 @@ def test_only_the_owner_may_connect(socket_path: Path) -> None:
 def test_a_late_answer_is_an_error_within_its_time(link: EmbedderLink) -> None:
     began = time.monotonic()
     with pytest.raises(EmbedderUnavailable, match=r"did not answer within 0\.05 s"):
-        link.embed(["a long story " * 200] * 200, 0.05)
+        link.embed(LONG, 0.05)
     assert time.monotonic() - began < 5
 
 
 def test_a_link_after_a_late_answer_stays_closed(link: EmbedderLink) -> None:
     with pytest.raises(EmbedderUnavailable):
-        link.embed(["a long story " * 200] * 100, 0.05)
+        link.embed(LONG, 0.05)
     with pytest.raises(EmbedderUnavailable, match="connect again"):
         link.embed(TEXTS, 30)
 
