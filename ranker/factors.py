@@ -10,7 +10,7 @@ from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates, Mask, among, any_among
-from ranker.dots import cosines
+from ranker.dots import cosines, widened
 from ranker.query import Query
 from ranker.state import affinity
 from ranker.state.columns import Slots
@@ -46,7 +46,7 @@ def fatigue(query: Query, posts: Candidates) -> Multipliers:
     vectored = marked[columns.has_vector[marked]]
     near = np.zeros(len(posts))
     if len(vectored):
-        wanted = columns.vector[vectored].astype(np.float32)
+        wanted = widened(columns.vector, vectored)
         near = np.nan_to_num(cosines(columns.vector, posts.slot, wanted).max(axis=1))
     alike = np.clip((near - _NEAR) / (1 - _NEAR), 0, 1)
     topical = _topics_shared(posts.topics, columns.topics[marked])

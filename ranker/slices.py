@@ -5,8 +5,8 @@ opens. Once the index is no longer small, `compact_next` compresses sealed slice
 merges neighbours until each slice is much larger than the next: a search meets few, and a merge copies
 codes. The codebook is learned again when the posts have become four times as many, or when as many
 were encoded as there are; slices of the old one are then encoded again, one by one. Deletes are a mark on a
-row; slices leave whole when they age out. No slice holds vectors: exact cosines are read from the state's
-column, so a slice costs 12 bytes a post while it is exact and about 80 when compressed.
+row; `drop_before` lets whole slices go, which no one asks for yet. No slice holds vectors: exact cosines are
+read from the state's column, so a slice costs 12 bytes a post while it is exact and about 80 when compressed.
 
 One writer calls what changes the index, and no search runs meanwhile: the caller holds a lock for that,
 shared by searches and by the short locked moments of compaction, exclusive for the writer.

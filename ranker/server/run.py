@@ -93,10 +93,9 @@ def serve(settings: Settings, logs: Mapping[str, str | bool]) -> None:
 class Answering:
     """The gRPC edge of one worker, from the first call to the last. Use it as a context manager.
 
-    Each call has a thread of a pool. An event loop (grpc.aio), measured beside it in one run with the same
-    timelines and 8 callers, answered 0.9 times as many when it handed calls to threads and 0.8 times as many
-    when it ran them itself: the work is array code that lets go of the interpreter's lock. Only a lone caller
-    waits less for a loop (0.8 of the time), which is no load. An answer is encoded once, where it is made.
+    Each call has a thread of a pool: the work is array code that lets go of the interpreter's lock, and an
+    event loop (grpc.aio) tried beside it answered fewer of several callers at a time. An answer is encoded
+    once, where it is made.
     """
 
     def __init__(self, service: Service) -> None:
