@@ -47,6 +47,7 @@ def run(
     quick: Annotated[bool, typer.Option(help="Small: shows in two minutes that all of it runs.")] = False,
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each; intervals need two or more.")] = 3,
     out: Annotated[Path, typer.Option(help="Where to write the results.")] = Path("results.json"),
+    data: Annotated[Path | None, typer.Option(help="Keep the networks that are made in this folder.")] = None,
     as_json: Json = False,
 ) -> None:
     """Run benchmarks, each in its own process, and write what they measured; exit 1 when one failed.
@@ -60,7 +61,7 @@ def run(
 
     benchmarks = chosen(names or [])
     with progress(quiet=as_json) as tell:
-        results = run_all(benchmarks, quick=quick, repeats=repeats, out=out, tell=tell)
+        results = run_all(benchmarks, quick=quick, repeats=repeats, out=out, data=data, tell=tell)
     failed = {name: one.failures[0] for name, one in results.measured.items() if one.failures}
     if as_json:
         print_json(asdict(results))
@@ -105,6 +106,7 @@ def compare(
 def report(
     results: Annotated[Path, typer.Argument(help="Results, of `feedrank bench run`.")],
     out: Annotated[Path, typer.Option(help="The folder to write to.")] = Path("report"),
+    readme: Annotated[Path | None, typer.Option(help="A text that shows the first figures too.")] = None,
 ) -> None:
     """Write the results as HTML and Markdown, with pictures.
 
@@ -113,15 +115,18 @@ def report(
     from benchmarks import pages
     from benchmarks.results import Results
 
-    console.print(str(pages.write(Results.load(existing(results)), out)))
+    found = Results.load(existing(results))
+    console.print(str(pages.write(found, out)))
+    if readme is not None:
+        pages.write_into(existing(readme), found, out)
 
 
 def _print(results: "Results") -> None:
     from benchmarks.pages import headline_rows
 
-    shown = table("benchmark", "key", "median", "lowest", "highest", "unit")
+    shown = table("benchmark", "what", "median", "lowest", "highest", "unit")
     for row in headline_rows(results):
-        shown.add_row(*row)
+        shown.add_row(row.benchmark, row.words, row.median, row.low, row.high, row.unit)
     console.print(shown)
 
 

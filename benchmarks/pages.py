@@ -1,19 +1,23 @@
 """The report of results: a page of HTML that needs no network, the same in Markdown, and the pictures."""
 
 import base64
+import os
+import re
 import statistics
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from benchmarks import pictures
 from benchmarks.keys import meaning
 from benchmarks.results import Measured, Results
 from benchmarks.suite import SUITE
+from ranker.errors import InvalidArgument
 
 _FIRST = 6
+_BEGIN, _END = "<!-- figures -->", "<!-- /figures -->"
 
 
 class Row(NamedTuple):
@@ -21,6 +25,7 @@ class Row(NamedTuple):
 
     benchmark: str
     key: str
+    words: str
     median: str
     low: str
     high: str
@@ -31,21 +36,43 @@ def write(results: Results, folder: Path) -> Path:
     """Write index.html, report.md and the pictures into a folder, over what was there; the page's path."""
     folder.mkdir(parents=True, exist_ok=True)
     shown = [_saved(name, title, figure, folder) for name, (title, figure) in pictures.drawn(results).items()]
-    content = {
-        "environment": results.environment,
-        "headlines": list(headline_rows(results)),
+    content = _headlines(results) | {
         "measured": {name: (one, rows(name, one), _settings(one)) for name, one in results.measured.items()},
         "pictures": shown,
     }
     for template, target in (("bench.html", "index.html"), ("bench.md", "report.md")):
-        pages = Environment(
-            loader=PackageLoader("benchmarks", "."),
-            autoescape=template.endswith("html"),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-        )
-        (folder / target).write_text(pages.get_template(template).render(content))
+        (folder / target).write_text(_template(template).render(content))
     return folder / "index.html"
+
+
+def write_into(readme: Path, results: Results, folder: Path) -> None:
+    """Put the first figures, and the pictures that `write` left in the folder, between two marks of a text.
+
+    Raises InvalidArgument when the marks, `<!-- figures -->` and `<!-- /figures -->`, are not there.
+    """
+    text = readme.read_text()
+    if not (place := re.search(f"(?<={_BEGIN}\n).*(?={_END})", text, re.DOTALL)):
+        raise InvalidArgument(
+            "readme", f"{readme} has no lines {_BEGIN} and {_END}: write them where the figures go"
+        )
+    shown = [{"file": f"{name}.png", "title": title} for name, (title, _) in pictures.drawn(results).items()]
+    beside = Path(os.path.relpath(folder, readme.parent)).as_posix() + "/"
+    content = _template("headlines.md").render(_headlines(results), pictures=shown, folder=beside)
+    readme.write_text(text[: place.start()] + content.rstrip() + "\n" + text[place.end() :])
+
+
+def _headlines(results: Results) -> dict[str, Any]:
+    return {"environment": results.environment, "headlines": list(headline_rows(results)), "folder": ""}
+
+
+def _template(name: str) -> Template:
+    pages = Environment(
+        loader=PackageLoader("benchmarks", "."),
+        autoescape=name.endswith("html"),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+    )
+    return pages.get_template(name)
 
 
 def headline_rows(results: Results) -> Iterator[Row]:
@@ -53,14 +80,16 @@ def headline_rows(results: Results) -> Iterator[Row]:
     wanted = {one.name: one.headlines for one in SUITE}
     for name, measured in results.measured.items():
         every = rows(name, measured)
-        first = [row for row in every if row.key in wanted.get(name, ())]
+        by_key = {row.key: row for row in every}
+        first = [by_key[key] for key in wanted.get(name, ()) if key in by_key]
         yield from first or [row for row in every if meaning(row.key).better != "neither"][:_FIRST]
 
 
 def rows(name: str, measured: Measured) -> list[Row]:
     """All figures of a benchmark that were measured, not set."""
+    words = {key: word for one in SUITE if one.name == name for key, word in one.headlines.items()}
     return [
-        Row(name, key, *_spread(values), meaning(key).unit)
+        Row(name, key, words.get(key, key.replace("_", " ")), *_spread(values), meaning(key).unit)
         for key, values in measured.values().items()
         if key not in _settings(measured)
     ]

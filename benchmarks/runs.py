@@ -22,22 +22,25 @@ def run(
     quick: bool,
     repeats: int,
     out: Path,
+    data: Path | None = None,
     tell: Callable[[str], None],
 ) -> Results:
     """Run each so many times, in turns, so that a slow hour hurts all alike; saved after each run.
 
-    One that fails is noted and does not stop the others, and is not tried again.
+    One that fails is noted and does not stop the others, and is not tried again. Networks stay in the
+    folder `data`, if one is given, for the next time.
     """
     results = Results(environment())
     for one in benchmarks:
         results.measured[one.name] = Measured(one.question, list(one.quick if quick else one.options))
-    with tempfile.TemporaryDirectory(prefix="feedrank-bench-") as data:
+    with tempfile.TemporaryDirectory(prefix="feedrank-bench-") as temporary:
+        shared = str(data or temporary)
         for turn in range(repeats):
             for number, one in enumerate(benchmarks, 1):
                 tell(f"{one.name}: {number} of {len(benchmarks)}, run {turn + 1} of {repeats}")
                 measured = results.measured[one.name]
                 if not measured.failures:
-                    _run_once(one, measured, data)
+                    _run_once(one, measured, shared)
                     results.save(out)
     return results
 
