@@ -304,13 +304,15 @@ def _manifest(folder: Path) -> Manifest:
 
 
 def _verify_format(folder: Path, content: bytes) -> None:
-    """An older layout is no damage: it has a sentence of its own."""
+    """Another layout is no damage: an older or newer one has a sentence of its own."""
     found = _Format.model_validate_json(content).format
-    if found < OLDEST:
-        raise BundleError(
-            f"the model {folder.name} has format {found}, which an older feedrank wrote; this one reads "
-            f"formats {OLDEST} to {FORMAT}: train it again"
-        )
+    if OLDEST <= found <= FORMAT:
+        return
+    whose, repair = ("an older", "train it again") if found < OLDEST else ("a newer", "upgrade feedrank")
+    raise BundleError(
+        f"the model {folder.name} has format {found}, which {whose} feedrank wrote; this one reads "
+        f"formats {OLDEST} to {FORMAT}: {repair}"
+    )
 
 
 def _forest_bytes(folder: Path, manifest: Manifest) -> bytes:

@@ -151,7 +151,7 @@ def test_a_missing_file_is_named(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("format", 4),
+        ("format", "new"),
         ("seed", "x"),
         ("heads", []),
         ("metrics", {"auc": "NaN"}),
@@ -177,6 +177,12 @@ def test_a_bundle_of_the_first_format_is_refused_with_what_to_do(tmp_path: Path)
     folder = saved(tmp_path)
     change(folder, format=1)
     assert refusal(folder).endswith("an older feedrank wrote; this one reads formats 2 to 3: train it again")
+
+
+def test_a_bundle_of_a_later_format_needs_another_feedrank_and_no_training(tmp_path: Path) -> None:
+    folder = saved(tmp_path)
+    change(folder, format=4)
+    assert refusal(folder).endswith("a newer feedrank wrote; this one reads formats 2 to 3: upgrade feedrank")
 
 
 @pytest.mark.parametrize(
