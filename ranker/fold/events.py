@@ -28,7 +28,7 @@ _MAX_HIDDEN = 10_000
 class _Batch:
     """Events as columns of equal length. `amount` says what each counts: 1, 0, or -1 when it undoes one.
 
-    `stayed` marks a stay of whatever length, also one too short to count as a dwell.
+    `stayed` is 1 for a stay of whatever length, also one too short to count as a dwell; -1 undoes one.
     """
 
     viewer: Slots
@@ -39,7 +39,7 @@ class _Batch:
     undo: Flags
     amount: Floats
     time_ms: Int64s
-    stayed: Flags
+    stayed: Floats
 
 
 def read(change: journal_pb2.Events) -> EventColumns:
@@ -69,8 +69,8 @@ def _settled(state: State, events: EventColumns) -> _Batch:
     post = state.post_ids.find(events.post_id)
     author = np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
     undo, kind = events.undo.astype(np.bool_), events.kind.astype(np.int8)
-    stayed = (kind == types_pb2.EVENT_KIND_DWELL) & ~undo
-    kind[stayed & (events.dwell_ms < kinds.MIN_DWELL_MS)] = 0
+    stayed = (kind == types_pb2.EVENT_KIND_DWELL) * np.where(undo, np.float32(-1), np.float32(1))
+    kind[(stayed > 0) & (events.dwell_ms < kinds.MIN_DWELL_MS)] = 0
     times = np.minimum(events.time_ms, state.time_ms)
     users = state.users
     amount = event_log.settle(
@@ -135,7 +135,7 @@ def _remember(state: State, batch: _Batch) -> None:
     screen = batch.kind == types_pb2.EVENT_KIND_IMPRESSION
     others = batch.viewer != batch.author
     rings.change(users.seen, users.seen_count, batch.viewer, batch.post, only(screen))
-    rings.change(users.stayed, users.stayed_count, batch.viewer, batch.post, batch.stayed.astype(np.float32))
+    rings.change(users.stayed, users.stayed_count, batch.viewer, batch.post, batch.stayed)
     rings.change(users.liked, users.liked_count, batch.viewer, batch.post, only(good))
     rings.change(users.disliked, users.disliked_count, batch.viewer, batch.post, only(bad))
     engagers = posts.engager_count[batch.post]

@@ -478,6 +478,15 @@ def test_an_undo_of_a_short_stay_takes_nothing_from_others(town: Town) -> None:
     assert town.counts() == {"dwell": 1}
 
 
+@pytest.mark.parametrize("dwell_ms", [5, 20_000])
+def test_an_undone_stay_leaves_the_posts_that_were_stayed_at(town: Town, dwell_ms: int) -> None:
+    town.post("q", "bea")
+    for post in "pq":
+        town.did("dwell", post, dwell_ms=dwell_ms)
+    town.did("dwell", "p", dwell_ms=dwell_ms, undo=True)
+    assert town.titled(town.state.users.stayed[town.user("vic")]) == ["q"]
+
+
 @pytest.mark.parametrize("kind", LASTING + PASSING)
 def test_an_event_on_an_unknown_post_is_harmless(town: Town, kind: str) -> None:
     before = {name: array.copy() for name, array in town.state.arrays() if name.startswith("post.")}
