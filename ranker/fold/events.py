@@ -43,13 +43,17 @@ class _Batch:
 
 
 def read(change: journal_pb2.Events) -> EventColumns:
-    """The events of an entry. JournalError, before anything is folded, for a kind that is not declared."""
+    """The events of an entry; one without a viewer is nobody's, and passed over.
+
+    JournalError, before anything is folded, for a kind that is not declared.
+    """
     columns = EventColumns.of_change(change)
     if ((columns.kind < 0) | (columns.kind >= len(kinds.STRENGTH_OF))).any():
         raise JournalError(
             "an entry holds events of a kind that this version does not know: upgrade feedrank"
         )
-    return columns
+    named = columns.viewer_id.length > 0
+    return columns if named.all() else columns.only(np.flatnonzero(named))
 
 
 def record(state: State, events: EventColumns) -> None:
@@ -113,6 +117,7 @@ def _count(state: State, batch: _Batch) -> None:
         counters.add(value, last_ms, rows, counter, amounts, batch.time_ms, counters.HALF_LIVES_MS)
 
     add(state.posts.counter, state.posts.counter_ms, batch.post, others)
+    state.posts.derive(batch.post)
     add(users.received, users.received_ms, batch.author, others)
     add(users.given, users.given_ms, batch.viewer, batch.amount)
     hot = np.where((batch.strength > 0) & (others > 0), batch.post, NONE).astype(np.int32)

@@ -19,12 +19,16 @@ NONE = -1
 
 @dataclass(frozen=True)
 class Column:
-    """One value, or one small fixed block of values, a row. `of` names the table whose slots it holds."""
+    """One value, or one small fixed block of values, a row. `of` names the table whose slots it holds.
+
+    A derived one follows from the row's other columns: it is no content of its own, and no snapshot holds it.
+    """
 
     dtype: DTypeLike
     shape: tuple[int, ...] = ()
     fill: float = 0
     of: str | None = None
+    derived: bool = False
 
 
 @dataclass(frozen=True)
@@ -35,9 +39,11 @@ class RaggedColumn:
     of: str | None = None
 
 
-def column(dtype: DTypeLike, *shape: int, fill: float = 0, of: str | None = None) -> Any:
+def column(
+    dtype: DTypeLike, *shape: int, fill: float = 0, of: str | None = None, derived: bool = False
+) -> Any:
     """Declare a column; a column of slots starts as NONE."""
-    return Column(dtype, shape, NONE if of else fill, of)
+    return Column(dtype, shape, NONE if of else fill, of, derived)
 
 
 def ragged(dtype: DTypeLike, *, of: str | None = None) -> Any:

@@ -83,7 +83,28 @@ def _newest_of_many(pool: Slots, start: Int64s, width: int, count: Int64s, rows:
     out = np.full((len(rows), most), -1, np.int32)
     for i in range(len(rows)):
         row = rows[i]
-        if row >= 0:
+        if row >= 0 and count[row] > 0:
+            at = (count[row] - 1) % width
             for j in range(min(count[row], width, most)):
-                out[i, j] = pool[start[row] + (count[row] - 1 - j) % width]
+                out[i, j] = pool[start[row] + at]
+                at = at - 1 if at else width - 1
     return out
+
+
+def all_of_many(ring: Field, rows: Slots) -> Slots:
+    """All values of some rows, one row after the other, without empty places: int32 (n,). NONE has none."""
+    return _all_of_many(ring.pool, ring.rows.start, ring.rows.room, rows)
+
+
+@numba.njit(cache=True, nogil=True)
+def _all_of_many(pool: Slots, start: Int64s, room: Slots, rows: Slots) -> Slots:
+    most = 0
+    for row in rows:
+        most += room[row] if row >= 0 else 0
+    out, count = np.empty(most, np.int32), 0
+    for row in rows:
+        first = start[row]
+        for j in range(first, first + (room[row] if row >= 0 else 0)):
+            out[count] = pool[j]
+            count += pool[j] >= 0
+    return out[:count]

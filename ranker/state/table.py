@@ -87,12 +87,16 @@ class Table:
             rows_of.resize(rows)
         self.capacity = rows
 
+    @property
+    def _kept(self) -> list[str]:
+        return [name for name, spec in self.columns.items() if not spec.derived]
+
     def _lists(self) -> list[Ragged | Growing]:
         return [*(getattr(self, name) for name in self.raggeds), *self.growing.values()]
 
     def arrays(self) -> Iterator[tuple[str, Array]]:
         """Every column's rows, without the spare ones: the content, whatever its layout in memory."""
-        for name in self.columns:
+        for name in self._kept:
             yield name, getattr(self, name)[: self.size]
         for name in self.raggeds:
             lengths, values = getattr(self, name).gathered(np.arange(self.size))
@@ -109,7 +113,7 @@ class Table:
         rows = max(size + 1 + size // _STEP, 64)
 
         def take(name: str) -> None:
-            if name in self.columns:
+            if name in self._kept:
                 self._bases[name] = lengthened(arrays.pop(name), 2 * rows)
             elif name in self.raggeds:
                 getattr(self, name).load(arrays.pop(f"{name}.lengths"), arrays.pop(f"{name}.values"))
@@ -118,13 +122,19 @@ class Table:
                 growing.load({part: arrays.pop(f"{name}.{part}") for part in growing.parts})
 
         with ThreadPoolExecutor(_READERS) as readers:
-            list(readers.map(take, (*self.columns, *self.raggeds, *self.growing)))
+            list(readers.map(take, (*self._kept, *self.raggeds, *self.growing)))
+        for name in self.columns.keys() - self._kept:
+            self._bases[name] = np.zeros((2 * rows, *self._bases[name].shape[1:]), self._bases[name].dtype)
         self._resize(rows)
+        self.derive(np.arange(size, dtype=np.int32))
+
+    def derive(self, rows: Slots) -> None:
+        """Make the derived columns of rows anew: who changes what they are made of calls it."""
 
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these rows, in this order, and drop the others."""
         kept = {}
-        for name in self.columns:
+        for name in self._kept:
             kept[name] = getattr(self, name)[rows]
         for name in self.raggeds:
             kept[f"{name}.lengths"], kept[f"{name}.values"] = getattr(self, name).gathered(rows)

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.events import COUNTERS
-from ranker.state import affinity, event_log
+from ranker.state import affinity, event_log, heat
 from ranker.state.columns import Ragged, Slots, column, ragged
 from ranker.state.counters import HALF_LIVES
 from ranker.state.growing import Field, growing, ring
@@ -59,12 +59,18 @@ class Posts(Table):
     counter: Floats = column(np.float32, *_COUNTERS)
     """What others did with it."""
     counter_ms: Int64s = column(np.int64)
+    heat: NDArray[np.float64] = column(np.float64, derived=True)
+    """What it is engaged with these hours, in the order of `ranker.state.heat`."""
     engagers: Field = ring(32, of="user")
     """Ring: who engaged with it."""
     engager_count: Int64s = column(np.int64)
     opposers: Field = ring(32, of="user")
     """Ring: who wanted less of it."""
     opposer_count: Int64s = column(np.int64)
+
+    def derive(self, rows: Slots) -> None:
+        """The heat of posts whose counters changed."""
+        heat.update(self.heat, self.counter, self.counter_ms, rows)
 
 
 class Users(Table):

@@ -39,6 +39,7 @@ def filled(make: Any, rows: int) -> Table:
         growing.claim(rng.permutation(rows)[: rows // 2])
         for pool in growing.pools.values():
             pool[: growing.used[0]] = rng.integers(0, rows or 1, (growing.used[0], *pool.shape[1:]))
+    table.derive(np.arange(rows, dtype=np.int32))
     return table  # type: ignore[no-any-return]
 
 
