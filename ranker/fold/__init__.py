@@ -16,9 +16,6 @@ from ranker.state import State
 
 __all__ = ["Fold", "Index"]
 
-_READ: dict[str, Callable[[Any], Any]] = {"posts": posts.read, "events": events.read}
-"""What is made of a change before it is applied."""
-
 
 class Fold:
     """Applies entries to a state, and tells the index."""
@@ -26,6 +23,11 @@ class Fold:
     def __init__(self, state: State, index: Index | None = None) -> None:
         self.state = state
         self.index = NoIndex() if index is None else index
+        self._read: dict[str, Callable[[Any], Any]] = {
+            "posts": lambda change: posts.read(change, state.dimension),
+            "events": events.read,
+        }
+        """What is made of a change before it is applied."""
         self._apply: dict[str, Callable[[Any], None]] = {
             "posts": lambda change: posts.put(state, self.index, change),
             "deleted_posts": lambda change: posts.delete(state, self.index, change),
@@ -49,8 +51,8 @@ class Fold:
                 f"entry {position} holds a change that this version does not know: upgrade feedrank"
             )
         content = getattr(entry, change)
-        if change in _READ:  # before the turn: readers need not wait for what needs no state
-            content = _READ[change](content)
+        if change in self._read:  # before the turn: readers need not wait for what needs no state
+            content = self._read[change](content)
         with self.state.turn.write():
             self.state.time_ms = max(self.state.time_ms, entry.time_ms)
             self._apply[change](content)

@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import compress
 
 import numba
 import numpy as np
+import structlog
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
@@ -19,6 +21,8 @@ from ranker.state.strings import Hashes, Int64s, Strings
 from ranker.state.tables import Flags
 from ranker.text import fold as fold_text
 from ranker.text import primary_language
+
+log = structlog.get_logger()
 
 _FORMS = (
     (tables.REPLY, "reply_to_id"),
@@ -59,14 +63,18 @@ class PostColumns:
     brings_vector: Flags
 
 
-def read(change: journal_pb2.Posts) -> list[PostColumns]:
-    """The posts of an entry; one that comes again begins further columns."""
+def read(change: journal_pb2.Posts, dimension: int) -> list[PostColumns]:
+    """The posts of an entry; one that comes again begins further columns.
+
+    A vector that has not `dimension` numbers, or no direction, is set aside: its post comes without one. What
+    has no id is passed over.
+    """
     parts: list[dict[str, types_pb2.Post]] = [{}]
-    for row in change.posts:
+    for row in filter(lambda row: row.id, change.posts):
         if row.id in parts[-1]:
             parts.append({})
         parts[-1][row.id] = row
-    return [_columns(list(part.values())) for part in parts]
+    return [_columns(list(part.values()), dimension) for part in parts]
 
 
 def put(state: State, index: Index, columns: Sequence[PostColumns]) -> None:
@@ -102,11 +110,12 @@ def put_vectors(state: State, index: Index, change: journal_pb2.Vectors) -> None
     taste.teach_early_engagers(state, slots)
 
 
-def _columns(rows: Sequence[types_pb2.Post]) -> PostColumns:
+def _columns(rows: Sequence[types_pb2.Post], dimension: int) -> PostColumns:
     parents = [[(bit, name) for bit, field in _FORMS if (name := getattr(row, field))] for row in rows]
     first = [found[0][1] if found else "" for found in parents]
     media = ["\n".join(t for m in row.media for t in (m.prompt, m.alt_text) if t) for row in rows]
     spoken = ["\n".join(t for t in (row.text, more) if t) for row, more in zip(rows, media, strict=True)]
+    units, brings = _units(rows, dimension)
     return PostColumns(
         ids=[row.id for row in rows],
         author=[row.author_id for row in rows],
@@ -126,8 +135,8 @@ def _columns(rows: Sequence[types_pb2.Post]) -> PostColumns:
         folded=[fold_text(text).encode() for text in spoken],
         text_hash=np.array([hash_of(text) for text in spoken], np.uint64),
         has_words=np.array([bool(text.strip()) for text in spoken], np.bool_),
-        vector=_units([row.vector for row in rows if row.vector]),
-        brings_vector=np.array([bool(row.vector) for row in rows], np.bool_),
+        vector=units,
+        brings_vector=brings,
     )
 
 
@@ -235,10 +244,14 @@ def _different(values: Slots, lengths: Int64s, width: int) -> Slots:
     return out
 
 
-def _units(vectors: Sequence[Sequence[float]]) -> NDArray[np.float16]:
-    """Rows of unit length."""
-    if not vectors:
-        return np.empty((0, 0), np.float16)
-    exact = np.array([np.fromiter(one, np.float64, len(one)) for one in vectors])
-    unit: NDArray[np.float16] = (exact / np.linalg.norm(exact, axis=1, keepdims=True)).astype(np.float16)
-    return unit
+def _units(rows: Sequence[types_pb2.Post], dimension: int) -> tuple[NDArray[np.float16], Flags]:
+    """The vectors of posts at unit length, and which posts they are of."""
+    brings = np.array([len(row.vector) == dimension for row in rows], np.bool_)
+    given = [np.fromiter(row.vector, np.float64, dimension) for row in compress(rows, brings)]
+    exact = np.array(given).reshape(-1, dimension)
+    length = np.linalg.norm(exact, axis=1)
+    directed = (length > 0) & np.isfinite(length)
+    brings[brings] = directed
+    for row in (row for row, good in zip(rows, brings, strict=True) if row.vector and not good):
+        log.warning("vector_set_aside", post=row.id, numbers=len(row.vector), wanted=dimension)
+    return (exact[directed] / length[directed, None]).astype(np.float16), brings

@@ -5,6 +5,7 @@ import pytest
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import controls_pb2, types_pb2
 from feedrank.v1.admin_pb2 import ExperimentVariant
+from structlog.testing import capture_logs
 
 from ranker import entries
 from ranker.errors import JournalError
@@ -220,6 +221,22 @@ def test_a_callers_vector_is_kept_at_unit_length_and_found(town: Town) -> None:
     assert town.state.posts.vector[slot].tolist() == [0, 1, 0, 0]
     assert not town.state.posts.awaits_vector[slot]
     assert town.slices.search(np.array([[0, 1, 0, 0]], np.float32), 1).slots.tolist() == [[slot]]
+
+
+@pytest.mark.parametrize("vector", [[1.0, 2.0, 3.0], [0.0] * 4, [float("nan")] * 4, [float("inf")] * 4])
+def test_a_vector_of_no_use_costs_its_post_the_vector_and_the_entry_nothing(vector: list[float]) -> None:
+    """The server refuses such a post; another program may have put it into the journal."""
+    town = Town()
+    with capture_logs() as logs:
+        town.put(
+            types_pb2.Post(id="p", author_id="ana", text="Moss.", vector=vector),
+            types_pb2.Post(id="q", author_id="ana", text="Fern.", vector=NORTH),
+        )
+    posts = town.state.posts
+    assert posts.has_vector[:2].tolist() == [False, True]
+    assert posts.awaits_vector[:2].tolist() == [True, False]
+    assert len(town.slices) == 1
+    assert [(one["event"], one["post"]) for one in logs] == [("vector_set_aside", "p")]
 
 
 def test_a_new_text_loses_the_old_vector_and_waits_for_its_own(town: Town) -> None:
