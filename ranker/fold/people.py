@@ -1,10 +1,13 @@
-"""The fold of people: users, relations, preferences, and what they were served."""
+"""The fold of people: users, relations, preferences, and what they were served.
+
+What names nobody is passed over.
+"""
 
 import numpy as np
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 
-from ranker.state import State, rings
+from ranker.state import NONE, State, rings
 from ranker.state.columns import Ragged, padded
 from ranker.text import primary_language
 
@@ -15,7 +18,7 @@ _MAX_RELATIONS = 50_000
 def put(state: State, change: journal_pb2.Users) -> None:
     """Add users, or replace what was put of them."""
     users = state.users
-    for row in change.users:
+    for row in filter(lambda row: row.id, change.users):
         slot = state.user(row.id)
         users.active_ms[slot] = max(users.active_ms[slot], state.time_ms)
         if row.created_ms:
@@ -28,7 +31,7 @@ def put(state: State, change: journal_pb2.Users) -> None:
 
 def put_relations(state: State, change: journal_pb2.Relations) -> None:
     """Set or remove relations, in order."""
-    for row in change.relations:
+    for row in filter(lambda row: row.user_id and row.target_id, change.relations):
         relate(state, state.user(row.user_id), state.user(row.target_id), row.kind, remove=row.remove)
 
 
@@ -52,7 +55,8 @@ def relate(state: State, user: int, target: int, kind: int, *, remove: bool) -> 
 
 def put_preferences(state: State, change: journal_pb2.ViewerPreferences) -> None:
     """Replace a viewer's preferences."""
-    slot = state.user(change.viewer_id)
+    if (slot := state.user(change.viewer_id)) == NONE:
+        return
     chosen = change.preferences
     for topic in (*chosen.topics_more, *chosen.topics_less):
         state.term(state.topic_ids, topic.casefold())
@@ -62,7 +66,7 @@ def put_preferences(state: State, change: journal_pb2.ViewerPreferences) -> None
 def remember_served(state: State, change: journal_pb2.Served) -> None:
     """Remember what answers showed."""
     users = state.users
-    for page in change.pages:
+    for page in filter(lambda page: page.viewer_id, change.pages):
         slots = state.post_ids.slots(page.post_ids)
         viewer = np.full(len(slots), state.user(page.viewer_id), np.int32)
         rings.push(users.served, users.served_count, viewer, slots)

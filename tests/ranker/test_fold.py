@@ -461,6 +461,25 @@ def test_an_undo_without_an_event_counts_nothing(town: Town, kind: str) -> None:
     assert town.counts() == town.received("ana") == town.given() == {}
 
 
+def test_what_names_nobody_writes_to_no_row(town: Town) -> None:
+    """Nor to the blank last row, which is read where nobody is known."""
+    tables = town.state.posts, town.state.users
+    before = [getattr(table, name)[-1].copy() for table in tables for name in table.columns]
+    content = town.state.fingerprint()
+    town.did("like", viewer="", event_id="e1")
+    town.put(types_pb2.User(id="", languages=["en"]))
+    town.relate("", types_pb2.RELATION_KIND_FOLLOW, "")
+    chosen = types_pb2.Preferences(topics_more=["Moss"])
+    town.fold(entries.of_preferences(controls_pb2.SetPreferencesRequest(preferences=chosen), NOW))
+    page = journal_pb2.ServedPage(post_ids=["p"], time_ms=NOW)
+    town.fold(journal_pb2.Entry(time_ms=NOW, served=journal_pb2.Served(pages=[page])))
+    town.put(types_pb2.Post(author_id="ana", text="Moss."))
+    town.state.position = "2-0"
+    assert town.state.fingerprint() == content
+    after = [getattr(table, name)[-1] for table in tables for name in table.columns]
+    assert all(map(np.array_equal, before, after))
+
+
 def test_an_event_id_counts_once_within_a_batch_and_across_batches(town: Town) -> None:
     click = event("click", event_id="e1")
     town.put(click, click)
