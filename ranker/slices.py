@@ -5,8 +5,8 @@ opens. Once the index is no longer small, `compact_next` compresses sealed slice
 merges neighbours until each slice is much larger than the next: a search meets few, and a merge copies
 codes. The codebook is learned again when the posts have become four times as many, or when as many
 were encoded as there are; slices of the old one are then encoded again, one by one. Deletes are a mark on a
-row; `drop_before` lets whole slices go, which no one asks for yet. No slice holds vectors: exact cosines are
-read from the state's column, so a slice costs 12 bytes a post while it is exact and about 80 when compressed.
+row. No slice holds vectors: exact cosines are read from the state's column, so a slice costs 12 bytes a post
+while it is exact and about 80 when compressed.
 
 One writer calls what changes the index, and no search runs meanwhile: the caller holds a lock for that,
 shared by searches and by the short locked moments of compaction, exclusive for the writer.
@@ -107,11 +107,6 @@ class Slices:
             if len(of_part):
                 part.take_out(self._row[of_part])
         self._home[slots] = -1
-
-    def drop_before(self, time_ms: int) -> None:
-        """Drop the slices whose posts are all older than `time_ms`."""
-        kept = tuple(part for part in self._slices if not part.rows or part.newest_ms >= time_ms)
-        self._slices = kept if self._slices[-1] in kept else (*kept, self._empty())
 
     def renumber(self, mapping: Slots) -> None:
         """Follow the state's new slots: `mapping` (old slots,) int32 gives the new one, -1: gone."""
@@ -298,7 +293,7 @@ class Slices:
     def _replace(
         self, group: tuple[Slice, ...], rows: list[Slots], codes: Codes | None, places: Slots
     ) -> None:
-        """Swap slices for one with the chosen rows of all, unless they were dropped meanwhile."""
+        """Swap slices for one with the chosen rows of all, unless all was rebuilt meanwhile."""
         if not set(group) <= set(self._slices):
             return
         length = len(codes) if codes else len(places)

@@ -170,22 +170,6 @@ def test_posts_older_than_asked_are_left_out(make: Callable[[NDArray[np.float16]
     assert recall(found[:, :50], 3000 + nearest(COLUMN[3000:], QUERIES, 50)) >= 0.95
 
 
-def test_slices_leave_whole_when_all_their_posts_are_older() -> None:
-    slices = indexed(COLUMN)
-    slices.drop_before(1000 * 5000)
-    assert slices.search(QUERIES, 100).slots.min() >= 4096
-    assert len(slices) == 4096
-    slices.drop_before(DAY_MS)
-    assert len(slices) == 0
-
-
-def test_a_dropped_post_may_be_added_again() -> None:
-    slices = indexed(COLUMN)
-    slices.drop_before(DAY_MS)
-    slices.add(numbers(7), np.array([DAY_MS]))
-    assert slices.search(QUERIES[:1], 2).slots.tolist() == [[7, -1]]
-
-
 @pytest.mark.parametrize("make", [indexed, compressed])
 def test_new_slots_are_followed(make: Callable[[NDArray[np.float16]], Slices]) -> None:
     column = COLUMN.copy()
@@ -285,11 +269,11 @@ def test_new_slots_are_followed_in_the_middle_of_compaction(moment: int) -> None
     assert recall(found, nearest(column[:3096], QUERIES, 100)) >= 0.95
 
 
-def test_a_slice_dropped_in_the_middle_of_compaction_stays_dropped() -> None:
+def test_what_was_rebuilt_in_the_middle_of_compaction_is_as_it_was_rebuilt() -> None:
     slices = indexed(COLUMN[:4096])
-    slices.compact_next(between_locks(3, lambda: slices.drop_before(DAY_MS)))
-    assert len(slices) == 0
-    assert (slices.search(QUERIES, 10).slots == -1).all()
+    slices.compact_next(between_locks(3, lambda: slices.rebuild(numbers(7), np.array([DAY_MS]))))
+    assert len(slices) == 1
+    assert slices.search(QUERIES[:1], 2).slots.tolist() == [[7, -1]]
 
 
 CHANGES = st.lists(
