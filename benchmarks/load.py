@@ -5,8 +5,8 @@
 Calls arrive at a fixed mean rate, as those of independent people do (Poisson), whether or not earlier ones
 are answered; latency counts from the moment a call was due. Each timeline brings some events and posts with
 it. The rate doubles until 99 in 100 timelines no longer come within the target, then the range is halved
-until it is within a twentieth; a rate that fails is tried once more. The figures are those of a longer
-stretch at 70 % of that rate. A last stretch sends many events, in batches, beside a few timelines.
+until it is within a twentieth; a rate passes when it does so in two of three tries. The figures are those of
+a longer stretch at 70 % of that rate. A last stretch sends many events, in batches, beside a few timelines.
 
 The server is our own, on a simulated network with a bundle of 12 heads of 100 trees, or that of `--address`.
 One timeline in twenty is looked into: it must hold posts.
@@ -54,18 +54,18 @@ Figures = dict[str, float]
 def highest(passes: Callable[[float], bool], first: float, most: float) -> float:
     """The highest rate that passes, within a twentieth: doubling, then halving; 0 when not even `first` does.
 
-    A rate that fails is tried once more.
+    A rate passes when it does so in two of three tries, so that luck moves the result neither way.
 
     >>> tried = []
     >>> highest(lambda rate: not tried.append(rate) and rate <= 37, first=10, most=1000)
     36.68...
-    >>> [round(rate, 1) for rate in tried]
-    [10, 20, 40, 40, 28.3, 33.6, 36.7, 38.3, 38.3]
+    >>> [round(rate, 1) for rate in tried[::2]]
+    [10, 20, 40, 28.3, 33.6, 36.7, 38.3]
     """
     passed, failed = 0.0, float("inf")
     rate = first
     while rate <= most and failed > passed * WITHIN:
-        if passes(rate) or passes(rate):
+        if _mostly(passes, rate):
             passed = rate
         else:
             failed = rate
@@ -73,6 +73,12 @@ def highest(passes: Callable[[float], bool], first: float, most: float) -> float
             return 0.0
         rate = 2 * passed if failed == float("inf") else float(np.sqrt(passed * failed))
     return passed
+
+
+def _mostly(passes: Callable[[float], bool], rate: float) -> bool:
+    """What two of three tries say; the third is made only where the first two differ."""
+    first, second = passes(rate), passes(rate)
+    return first if first == second else passes(rate)
 
 
 def good(outcome: Outcome, target_ms: float) -> bool:
@@ -122,14 +128,14 @@ def written(outcome: Outcome) -> Figures:
 
 
 @contextmanager
-def served(data: Path, week: Week) -> Iterator[str]:
+def served(data: Path, week: Week, workers: int = 1) -> Iterator[str]:
     """A server on the network of a data folder; its address. What is written to it is lost afterwards."""
     timeline.prepare(week.posts, week.viewers, week.seed, data, bundle=True)
     with tempfile.TemporaryDirectory(dir=data) as scratch:
         for part in ("snapshots", "models"):
             shutil.copytree(data / part, Path(scratch) / part, copy_function=os.link)
         room = {"FEEDRANK_STATE__MAX_POSTS": str(2 * week.posts)}
-        with running(Path(scratch), week.posts, room) as server:
+        with running(Path(scratch), week.posts, room, workers) as server:
             with feedrank.Client(server.address) as client:
                 client.activate_model(timeline.BUNDLE)
             server.wait_for_compaction()
@@ -201,6 +207,7 @@ def main(
     address: Annotated[str, typer.Option(help="A running server; empty: our own is started.")] = "",
     viewer_ids: Annotated[Path | None, typer.Option(help="Its viewers, one id a line.")] = None,
     post_ids: Annotated[Path | None, typer.Option(help="Its posts, one id a line.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Processes of a server of our own.")] = 1,
     writes: Annotated[bool | None, typer.Option(help="Write too: by default to a server of our own.")] = None,
     target_ms: Annotated[float, typer.Option(help="What 99 in 100 timelines must keep.")] = 100.0,
     first: Annotated[float, typer.Option(min=1, help="The first rate, timelines a second.")] = 20.0,
@@ -224,12 +231,13 @@ def main(
     many = Mix(reads_beside, events * writes, events_a_call=batch)
     plan = Plan(first, most, target_ms, step_s, seconds, each, many)
     asked = {"posts": posts, "viewers": viewers, "seed": seed, "target_ms": target_ms, "arrivals": arrivals}
+    asked["workers"] = workers
     week = Week(posts, viewers, seed)
     ids = known(week, np.random.default_rng(seed))
     ids = replace(ids, viewers=listed(viewer_ids, ids.viewers), posts=listed(post_ids, ids.posts))
     with tempfile.TemporaryDirectory() as temporary, progress(quiet=json) as tell:
         tell("preparing the network")
-        with nullcontext(address) if address else served(data or Path(temporary), week) as at:
+        with nullcontext(address) if address else served(data or Path(temporary), week, workers) as at:
             target = Target(at, ids, arrivals, processes, channels)
             with generating(target, seed) as generate:
                 found = plan.follow(generate, tell)

@@ -31,10 +31,12 @@ class Server:
     process: subprocess.Popen[bytes]
     start_s: float
     """From the start of the process until it said SERVING."""
+    workers: int = 1
 
-    def metrics(self) -> Figures:
-        """All samples, by name and label value, such as "feedrank_stage_seconds_sum heads"."""
-        with urllib.request.urlopen(f"http://{self.metrics_address}/metrics") as answer:
+    def metrics(self, worker: int = 0) -> Figures:
+        """All samples of a worker, by name and label value, such as "feedrank_stage_seconds_sum heads"."""
+        host, _, port = self.metrics_address.rpartition(":")
+        with urllib.request.urlopen(f"http://{host}:{int(port) + worker}/metrics") as answer:
             families = text_string_to_metric_families(answer.read().decode())
             return {
                 " ".join((sample.name, *sample.labels.values())): sample.value
@@ -44,7 +46,7 @@ class Server:
 
     def wait_for_compaction(self) -> None:
         """After a start, slices are compressed in the background."""
-        while self.metrics()["feedrank_compaction_due"]:
+        while any(self.metrics(worker)["feedrank_compaction_due"] for worker in range(self.workers)):
             time.sleep(0.2)
 
     @property
@@ -54,13 +56,16 @@ class Server:
 
 
 @contextmanager
-def running(data: Path, posts: int, settings: Mapping[str, str] | None = None) -> Iterator[Server]:
+def running(
+    data: Path, posts: int, settings: Mapping[str, str] | None = None, workers: int = 1
+) -> Iterator[Server]:
     """A server on a data folder that holds so many posts, from SERVING to its end.
 
     `settings` as in the environment, such as {"FEEDRANK_STATE__MAX_POSTS": "2000000"}.
     """
     address, metrics = (f"127.0.0.1:{_free_port()}" for _ in range(2))
     options = ["--data", str(data), "--address", address, "--metrics", metrics, "--no-embedder"]
+    options += ["--workers", str(workers)]
     began = time.perf_counter()
     with (data / "server.log").open("wb") as log:
         process = subprocess.Popen(
@@ -70,10 +75,10 @@ def running(data: Path, posts: int, settings: Mapping[str, str] | None = None) -
             env={**os.environ, "OMP_NUM_THREADS": "1", **(settings or {})},
         )
     try:
-        if not _serving(address, process):
+        if not _serving(address, metrics, process):
             said = (data / "server.log").read_text()[-2_000:]
             raise RuntimeError(f"the server did not come to SERVING; its log ends with:\n{said}")
-        server = Server(address, metrics, process, time.perf_counter() - began)
+        server = Server(address, metrics, process, time.perf_counter() - began, workers)
         if (held := server.metrics()["feedrank_posts"]) != posts:
             raise RuntimeError(f"the server holds {held:.0f} posts, not {posts}: delete the folder {data}")
         yield server
@@ -82,8 +87,8 @@ def running(data: Path, posts: int, settings: Mapping[str, str] | None = None) -
         process.wait()
 
 
-def _serving(address: str, process: subprocess.Popen[bytes]) -> bool:
-    """Wait until the health service says SERVING; whether it did."""
+def _serving(address: str, metrics: str, process: subprocess.Popen[bytes]) -> bool:
+    """Wait until the health service says SERVING, and the primary, the last of its workers, is there."""
     end = time.monotonic() + _PATIENCE_S
     while process.poll() is None and time.monotonic() < end:
         # A channel that failed once waits before it tries again; a new one tries at once.
@@ -95,9 +100,18 @@ def _serving(address: str, process: subprocess.Popen[bytes]) -> bool:
             except grpc.RpcError:
                 time.sleep(0.02)
             else:
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
+                if answer.status == health_pb2.HealthCheckResponse.SERVING and _listens(metrics):
                     return True
     return False
+
+
+def _listens(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+    except OSError:
+        return False
+    return True
 
 
 def _free_port() -> int:
