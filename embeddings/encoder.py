@@ -265,12 +265,18 @@ def _loaded(folder: Path) -> "SentenceTransformer":
     disable_progress_bar()  # type: ignore[no-untyped-call]
     try:
         options = {"use_safetensors": True, "dtype": torch.float32}
-        return SentenceTransformer(str(folder), local_files_only=True, model_kwargs=options).eval()
+        model = SentenceTransformer(str(folder), local_files_only=True, model_kwargs=options).eval()
     except (OSError, ValueError, KeyError, ImportError) as error:
         raise ModelUnavailable(
             f"{folder} does not load as a sentence-transformers model ({error}); name a folder that one "
             f"was saved to"
         ) from error
+    if not callable(model.tokenizer):
+        raise ModelUnavailable(
+            f"{folder} is a static model, which gives each word a fixed vector; name a sentence-transformers "
+            f"model that is a transformer"
+        )
+    return model
 
 
 def _light(exact: Encoder, precision: Precision) -> Encoder:

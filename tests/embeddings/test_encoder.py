@@ -138,6 +138,19 @@ def test_weights_without_a_model_around_them_are_refused(tmp_path: Path) -> None
         load_encoder(str(tmp_path))
 
 
+def test_a_static_model_is_refused_with_a_sentence(tmp_path: Path) -> None:
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import StaticEmbedding
+    from tokenizers import Tokenizer
+    from tokenizers.models import WordLevel
+
+    tokenizer = Tokenizer(WordLevel({"moss": 0, "[UNK]": 1}, unk_token="[UNK]"))
+    static = StaticEmbedding(tokenizer, embedding_weights=np.eye(2, 8, dtype=np.float32))
+    SentenceTransformer(modules=[static], device="cpu").save(str(tmp_path))
+    with pytest.raises(ModelUnavailable, match="is a static model"):
+        load_encoder(str(tmp_path), threads=1)
+
+
 def test_a_name_that_no_hub_gives_is_refused_with_a_sentence() -> None:
     with pytest.raises(ModelUnavailable, match="neither a folder nor a model that the hub gave"):
         load_encoder("feedrank/../no such model")
