@@ -145,7 +145,7 @@ def _print_comparison(found: "Comparison", every: bool) -> None:
 
 
 def _cells(one: "Change") -> tuple[str, ...]:
-    interval = f"{one.low:.3f} to {one.high:.3f}"
+    interval = "{:.3f} to {:.3f}".format(*one.interval) if one.interval else "none"
     return (
         one.benchmark,
         one.key,

@@ -2,7 +2,9 @@
 
 Of each key the ratio of geometric means, with an interval: Welch's t on the logarithms of the runs (B. L.
 Welch, Biometrika 34, 1947). A ratio is told apart from 1 only where its interval leaves 1 out; it is a
-regression where it is also worse by more than the tolerance.
+regression where it is also worse by more than the tolerance. One run a side says nothing of chance, so there
+is no interval and nothing is told apart. Nor is there one where all runs of each side are equal, as figures
+of a seed are: chance took no part that these runs could show, and any difference is told.
 """
 
 import math
@@ -32,8 +34,8 @@ class Change:
     """Geometric mean of the runs."""
     after: float
     ratio: float
-    low: float
-    high: float
+    interval: tuple[float, float] | None
+    """Of the ratio; None where the runs do not tell how much is chance."""
     verdict: Verdict
 
 
@@ -115,25 +117,33 @@ def change(
     least = said.floor or 1e-300
     one, other = (np.log(np.maximum(values, least)) for values in (before, after))
     middle = float(other.mean() - one.mean())
-    low, high = _interval(one, other, confidence)
     worse = middle if said.better == "lower" else -middle
+    interval = _interval(one, other, confidence)
     verdict: Verdict = "better" if worse < 0 else "worse"
-    if low <= 0 <= high:
+    if _may_be_chance(one, other, interval):
         verdict = "not distinguishable"
     elif worse > math.log1p(tolerance if said.tolerance is None else said.tolerance):
         verdict = "regression"
-    ratio, low, high = (math.exp(min(x, 700)) for x in (middle, low, high))
-    return Change(benchmark, key, math.exp(one.mean()), math.exp(other.mean()), ratio, low, high, verdict)
+    told = interval and (_ratio(interval[0]), _ratio(interval[1]))
+    return Change(benchmark, key, math.exp(one.mean()), math.exp(other.mean()), _ratio(middle), told, verdict)
 
 
-def _interval(one: np.ndarray, other: np.ndarray, confidence: float) -> tuple[float, float]:
-    """Of the difference of the means; without end where a side has one run."""
-    if min(len(one), len(other)) < 2:
-        return -math.inf, math.inf
+def _ratio(difference: float) -> float:
+    return math.exp(min(difference, 700))
+
+
+def _may_be_chance(one: np.ndarray, other: np.ndarray, interval: tuple[float, float] | None) -> bool:
+    if interval is not None:
+        return interval[0] <= 0 <= interval[1]
+    return min(len(one), len(other)) < 2 or bool(one[0] == other[0])
+
+
+def _interval(one: np.ndarray, other: np.ndarray, confidence: float) -> tuple[float, float] | None:
+    """Of the difference of the means; None where a side has one run, or all runs of each side are equal."""
+    if min(len(one), len(other)) < 2 or not (np.ptp(one) or np.ptp(other)):
+        return None
     middle = float(other.mean() - one.mean())
     parts = np.array([side.var(ddof=1) / len(side) for side in (one, other)])
-    if not parts.any():
-        return middle, middle
     freedom = parts.sum() ** 2 / sum(
         part**2 / (len(side) - 1) for part, side in zip(parts, (one, other), strict=True)
     )

@@ -29,7 +29,7 @@ _MEANINGS: tuple[tuple[str, Meaning], ...] = (
     (r"lateness|^generator_|_generator_", Meaning("", "neither")),
     (r"(^|_)recall(_|$)|kept_value", Meaning("", "higher", tolerance=0.01)),
     (r"(^|_)coverage$|accounted_share$", Meaning("", "neither")),
-    (r"cosine", Meaning("", "higher", tolerance=0.001)),
+    (r"(^|_)(min|mean)_cosine$", Meaning("", "higher", tolerance=0.001)),
     (r"(^|_)auc$", Meaning("", "higher", tolerance=0.01)),
     (r"calibration_error|(^|_)rmse$", Meaning("", "lower")),
     (r"max_relative_difference$", Meaning("", "lower", floor=1e-12)),

@@ -23,7 +23,8 @@ def judged(before: Results, after: Results) -> Comparison:
 def test_a_figure_that_is_worse_beyond_chance_and_tolerance_is_a_regression() -> None:
     found = judged(results(p99_ms=[10, 10.1, 9.9]), results(p99_ms=[12, 12.1, 11.9]))
     assert [change.key for change in found.regressions] == ["p99_ms"]
-    assert found.changes[0].low < 1.2 < found.changes[0].high
+    low, high = found.changes[0].interval or (0, 0)
+    assert low < 1.2 < high
 
 
 def test_the_direction_of_a_key_decides_what_is_worse() -> None:
@@ -46,7 +47,19 @@ def test_a_figure_worse_within_the_tolerance_is_told_but_no_regression() -> None
 
 def test_of_one_run_nothing_is_told_apart() -> None:
     found = judged(results(p99_ms=[10]), results(p99_ms=[50]))
-    assert [change.verdict for change in found.changes] == ["not distinguishable"]
+    assert [(change.verdict, change.interval) for change in found.changes] == [("not distinguishable", None)]
+
+
+@pytest.mark.parametrize(("after", "verdict"), [(900, "better"), (901, "not distinguishable")])
+def test_what_a_seed_gives_in_every_run_is_told_apart_without_an_interval(after: int, verdict: str) -> None:
+    found = judged(results(bytes_per_post=[901] * 3), results(bytes_per_post=[after] * 3))
+    assert [(change.verdict, change.interval) for change in found.changes] == [(verdict, None)]
+
+
+def test_a_side_of_equal_runs_beside_one_that_varies_has_an_interval() -> None:
+    change = judged(results(p99_ms=[10, 10, 10]), results(p99_ms=[9, 10, 11.2])).changes[0]
+    assert change.interval is not None
+    assert change.verdict == "not distinguishable"
 
 
 def test_recall_may_lose_less_than_time() -> None:
@@ -83,7 +96,16 @@ def test_equal_results_are_seldom_told_apart() -> None:
 
 @pytest.mark.parametrize(
     ("key", "better"),
-    [("p50_ms", "lower"), ("events_per_second", "higher"), ("posts", "neither"), ("bytes_per_post", "lower")],
+    [
+        ("p50_ms", "lower"),
+        ("events_per_second", "higher"),
+        ("posts", "neither"),
+        ("bytes_per_post", "lower"),
+        ("min_cosine", "higher"),
+        ("real_cosine_of_neighbour_1_of_1000", "neither"),
+        ("cosine_of_neighbour_1", "neither"),
+        ("cosines_ms", "lower"),
+    ],
 )
 def test_a_key_says_which_way_is_better(key: str, better: str) -> None:
     assert meaning(key).better == better
