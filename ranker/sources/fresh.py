@@ -5,8 +5,8 @@ import numpy as np
 from ranker.candidates import Found, View
 from ranker.events import COUNTERS
 from ranker.query import Query
-from ranker.sets import distinct
-from ranker.sources.best import most_new, newest
+from ranker.sources.best import most_new, newest, read
+from ranker.state import rings
 from ranker.state.counters import HALF_LIVES
 
 _IMPRESSION, _EVER = COUNTERS.index("impression"), HALF_LIVES.index("ever")
@@ -21,7 +21,7 @@ def fresh(query: Query, view: View, limit: int) -> Found:
     logged propensity.
     """
     languages, posts = view.state.languages, view.state.posts
-    rows = query.reads if len(query.reads) else np.arange(languages.size)
-    slots = distinct(languages.recent[rows].ravel())
-    unseen = slots[posts.counter[slots, _IMPRESSION, _EVER] < _FEW]
+    rows = query.reads if len(query.reads) else np.arange(languages.size, dtype=np.int32)
+    slots = rings.all_of_many(languages.recent, rows)
+    unseen = slots[read(posts.counter[:, _IMPRESSION, _EVER], slots) < _FEW]
     return most_new(query, unseen, newest(view.state, unseen), limit)

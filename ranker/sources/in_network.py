@@ -19,7 +19,7 @@ def in_network(query: Query, view: View, limit: int) -> Found:
         authors = authors[lately]
     own = np.array([query.viewer], np.int32) if query.chosen.show_own_posts else authors[:0]
     rows = np.concatenate([authors, own])
-    posts = rings.newest_of_many(users.posts, users.post_count, rows, users.posts.shape[1]).ravel()
+    posts = rings.all_of_many(users.posts, rows)
     if len(query.ask.shown):
         posts = posts[~among(posts, query.ask.shown)]
     made = newest(view.state, posts)

@@ -4,8 +4,7 @@ import numpy as np
 
 from ranker.candidates import Found, View
 from ranker.query import Query
-from ranker.sets import distinct
-from ranker.sources.best import most_new
+from ranker.sources.best import most_new, read
 from ranker.state import heat, rings
 from ranker.state.columns import Slots
 from ranker.state.tables import Places
@@ -24,14 +23,17 @@ def trending(query: Query, view: View, limit: int) -> Found:
 
 
 def hot(places: Places, rows: Slots) -> Slots:
-    """Posts that somebody engaged with lately in these places, with repeats."""
+    """Posts that somebody engaged with lately in these places."""
     return rings.all_of_many(places.hot, rows)
 
 
 def hottest(view: View, met: list[Slots], query: Query, limit: int) -> Found:
-    """Of the posts met, those with most engagement, faded with a half-life of six hours."""
-    slots, posts = distinct(np.concatenate(met)), view.state.posts
-    best = most_new(query, slots, posts.heat[slots], limit).slot
+    """Of the posts met, those with most engagement, faded with a half-life of six hours.
+
+    As a rule, each of the arrays has a post once: it is in one place of a kind.
+    """
+    slots, posts = np.concatenate(met), view.state.posts
+    best = most_new(query, slots, read(posts.heat, slots), limit, times=len(met)).slot
     return Found(best, heat.read(posts.heat[best], query.now_ms))
 
 

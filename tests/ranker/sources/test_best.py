@@ -54,3 +54,20 @@ def test_the_best_are_those_of_a_full_sort(pairs: list[tuple[int, int]], limit: 
     slots = np.array([slot for slot, _ in pairs], np.int32)
     scores = np.array([score for _, score in pairs], np.float64)
     assert most(slots, scores, limit).slot.tolist() == slots[np.lexsort((-slots, -scores))][:limit].tolist()
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 60), st.integers(0, 200), st.integers(1, 3), st.booleans())
+def test_of_many_with_repeats_the_best_are_those_of_a_full_sort(
+    seed: int, limit: int, met: int, times: int, spread: bool
+) -> None:
+    rng = np.random.default_rng(seed)
+    score_of = rng.standard_exponential(400) ** 8 if spread else rng.integers(0, 9, 400).astype(np.float64)
+    slots = rng.integers(-1, 400, 900).astype(np.int32)
+    seen = rng.choice(400, met, replace=False).astype(np.int32)
+    query = replace(Town().query(size=1), seen=np.sort(seen))
+    new = np.setdiff1d(slots, np.append(seen, np.int32(-1)))
+    expected = new[np.lexsort((-new, -score_of[new]))][:limit]
+    found = most_new(query, slots, score_of[slots], limit, times)
+    assert found.slot.tolist() == expected.tolist()
+    assert found.score.tolist() == score_of[expected].astype(np.float32).tolist()

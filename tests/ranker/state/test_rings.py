@@ -42,6 +42,8 @@ def test_many_rows_read_as_each_one_does(values: list[int], gone: list[int], mos
     assert many[0][many[0] != NONE].tolist() == rings.newest(ring, count, 0, most).tolist()
     assert many.shape == (3, most)
     assert (many[1:] == NONE).all()
+    everything = rings.all_of_many(ring, np.array([1, NONE, 0], np.int32))
+    assert sorted(everything.tolist()) == sorted(rings.newest(ring, count, 0).tolist())
 
 
 def test_a_value_that_was_taken_out_may_come_again() -> None:
