@@ -91,7 +91,8 @@ def _declare_widen(_: Any, rows: Any, row: Any, out: Any, place: Any, blocks: An
     return types.void(rows, types.intp, out, types.intp, types.intp), generate
 
 
-_widen: Any = intrinsic(_declare_widen)
+widen: Any = intrinsic(_declare_widen)
+"""`widen(rows, row, out, place, blocks)` in a kernel: see `in_blocks`."""
 
 
 def _tile_of(read: Any, together: int) -> Any:
@@ -141,8 +142,35 @@ _narrow_tile: Any = _tile_of(_floats, 1)
 _direct_tile: Any = _tile_of(_halves, 1)
 
 
+@njit(nogil=True)
+def nearest(one: Any, others: Any, first: int, end: int, tile: Any) -> Any:
+    """In a kernel: the greatest cosine of a row (1, D) with others, from `first` up to `end`; -1 for none.
+
+    Both float32, D a multiple of LANES. `tile`: room for the cosines of a tile, float32 (1, 4). A zero row
+    has the cosine 0.
+    """
+    most, last = np.float32(-1), end - 1
+    for at in range(first, end, _ROWS):
+        four = (at, min(at + 1, last), min(at + 2, last), min(at + 3, last))
+        _narrow_tile(others, four, one, 0, tile, 0, one.shape[1] // LANES)
+        for i in range(_ROWS):
+            most = max(most, tile[0, i])
+    return most
+
+
 def _readable(item: Any, dimensions: int) -> Any:
     return types.Array(item, dimensions, "C", readonly=True)
+
+
+@njit(nogil=True)
+def aligned(rows: int, columns: int) -> Any:
+    """Room for rows of whole blocks, float32, where no block lies across two lines of the cache.
+
+    In a kernel. Reading such a block takes half the time.
+    """
+    room = np.empty(rows * columns + LANES, np.float32)
+    first = -room.ctypes.data % (4 * LANES) // 4
+    return room[first : first + rows * columns].reshape(rows, columns)
 
 
 @njit(nogil=True)
@@ -159,11 +187,11 @@ def _fill_directly(rows: Any, slots: Any, queries: Any, out: Any) -> None:
 @njit(nogil=True)
 def _fill_widened(rows: Any, slots: Any, queries: Any, out: Any) -> None:
     blocks = rows.shape[1] // LANES
-    widened = np.empty((_AHEAD, rows.shape[1]), np.float32)
+    widened = aligned(_AHEAD, rows.shape[1])
     for first in range(0, len(slots), _AHEAD):
         here = min(_AHEAD, len(slots) - first)
         for i in range(here):
-            _widen(rows, slots[first + i], widened, i, blocks)
+            widen(rows, slots[first + i], widened, i, blocks)
             if first + i + _AHEAD < len(slots):
                 fetch(rows, slots[first + i + _AHEAD])
         whole = len(queries) // _QUERIES * _QUERIES
@@ -208,7 +236,7 @@ def _widen_all(rows: Any, slots: Any, out: Any) -> None:
     for slot in slots:
         fetch(rows, slot)
     for i in range(len(slots)):
-        _widen(rows, slots[i], out, i, rows.shape[1] // LANES)
+        widen(rows, slots[i], out, i, rows.shape[1] // LANES)
 
 
 @njit(types.boolean(_readable(types.int32, 1), types.intp), nogil=True, cache=True)
@@ -237,14 +265,26 @@ def cosines(
     """
     if queries.ndim != 2 or queries.shape[1] != vectors.shape[1]:
         raise ValueError(f"queries of shape {queries.shape} do not fit vectors of {vectors.shape[1]} numbers")
+    halves, slots = in_blocks(vectors, slots)
+    if queries.shape[1] % LANES:
+        queries = _whole_blocks(queries)
+    out = np.empty((len(queries), -(-len(slots) // _ROWS) * _ROWS), np.float32)
+    _fill(halves, slots, np.ascontiguousarray(queries, np.float32), out)
+    return out[:, : len(slots)].T
+
+
+def in_blocks(
+    vectors: NDArray[np.float16], slots: NDArray[np.int32]
+) -> tuple[NDArray[np.uint16], NDArray[np.int32]]:
+    """Some stored vectors as kernels read them: bits of rows of whole blocks of LANES, and which rows.
+
+    Where the vectors are of whole blocks, these are the vectors and slots themselves; else a copy, which is
+    right but slower. Raises IndexError for a slot outside `vectors`.
+    """
     slots = _checked(slots, vectors)
     if vectors.shape[1] % LANES:
         vectors, slots = _whole_blocks(vectors[slots]), np.arange(len(slots), dtype=np.int32)
-        queries = _whole_blocks(queries)
-    out = np.empty((len(queries), -(-len(slots) // _ROWS) * _ROWS), np.float32)
-    halves = np.ascontiguousarray(vectors).view(np.uint16)
-    _fill(halves, slots, np.ascontiguousarray(queries, np.float32), out)
-    return out[:, : len(slots)].T
+    return np.ascontiguousarray(vectors).view(np.uint16), slots
 
 
 def widened(vectors: NDArray[np.float16], slots: NDArray[np.int32]) -> NDArray[np.float32]:

@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.candidates import Candidates, Mask
-from ranker.dots import cosines
+from ranker.dots import LANES, aligned, cosines, in_blocks, nearest, widen, widened
 from ranker.exploration import swap
 from ranker.factors import applied
+from ranker.kernels import fetch
 from ranker.query import Query
 from ranker.sets import grouped
 from ranker.state.columns import Slots
@@ -76,19 +77,19 @@ def spread(_query: Query, posts: Candidates, scores: Doubles, _new: Mask, places
 
 
 def _ranked(scores: Doubles) -> Doubles:
-    return np.nan_to_num(scores, nan=-np.inf)
+    return np.where(np.isnan(scores), -np.inf, scores)
 
 
 def _says_the_same(posts: Candidates, page: NDArray[np.int64], row: int) -> bool:
     """Whether a post repeats one of the page."""
     vectors = posts.state.posts.vector
-    one = vectors[posts.slot[[row]]].astype(np.float32)
+    one = widened(vectors, posts.slot[[row]])
     return bool((cosines(vectors, posts.slot[page], one) >= SAME).any())
 
 
 def _ordered(posts: Candidates, scores: Doubles, places: int) -> Selection:
-    halves = posts.state.posts.vector.view(np.uint16)  # Numba has no half precision
-    order, by_author, by_content = _spread(scores, posts.author, halves, posts.slot, places)
+    halves, slots = in_blocks(posts.state.posts.vector, posts.slot)
+    order, by_author, by_content = _spread(scores, posts.author, halves, slots, places)
     final = applied(applied(scores[order], by_author), by_content)
     return Selection(order, final, by_author, by_content, np.ones(len(order)))
 
@@ -156,9 +157,11 @@ def _spread(
     by_author, by_content = np.empty(len(order)), np.empty(len(order))
     _, writer = grouped(author)  # -1, an unknown author, is the last of the factors
     author_factor, content_factor = np.ones(len(scores) + 1), np.ones(len(scores))
-    placed_vectors = np.empty((min(_SPREAD_PLACES, len(order)), halves.shape[1]), np.float32)
-    vector = np.empty(halves.shape[1], np.float32)
+    placed_vectors = aligned(min(_SPREAD_PLACES, len(order)), halves.shape[1])
+    vector, tile, blocks = aligned(1, halves.shape[1]), np.empty((1, 4), np.float32), halves.shape[1] // LANES
     compared = np.zeros(len(scores), np.int64)
+    for slot in slots:
+        fetch(halves, slot)
     heap = [(-scores[i], i) for i in range(len(scores)) if scores[i] > -np.inf]
     heapq.heapify(heap)
     placed = 0
@@ -166,11 +169,11 @@ def _spread(
         bound, row = heap[0]
         others = min(placed, _SPREAD_PLACES)
         if compared[row] < others:
-            _widen(halves[slots[row]], vector)
-            nearest = _nearest(vector, placed_vectors, compared[row], others)
-            content_factor[row] = min(content_factor[row], 1 - TOPIC_SPREAD * nearest)
+            widen(halves, slots[row], vector, 0, blocks)
+            near = nearest(vector, placed_vectors, compared[row], others, tile)
+            content_factor[row] = min(content_factor[row], 1 - TOPIC_SPREAD * near)
             compared[row] = others
-            if nearest >= SAME:
+            if near >= SAME:
                 heapq.heappop(heap)
                 continue
         value = _value(scores[row], author_factor[writer[row]] * content_factor[row])
@@ -181,7 +184,7 @@ def _spread(
         order[placed] = row
         by_author[placed], by_content[placed] = author_factor[writer[row]], content_factor[row]
         if placed < _SPREAD_PLACES:
-            _widen(halves[slots[row]], placed_vectors[placed])
+            widen(halves, slots[row], placed_vectors, placed, blocks)
         author_factor[writer[row]] = _again(author_factor[writer[row]])
         placed += 1
     return order[:placed], by_author[:placed], by_content[:placed]
@@ -197,26 +200,3 @@ def _again(factor: float) -> float:
 def _value(score: float, factor: float) -> float:
     """As `ranker.factors.applied`."""
     return score * factor if score > 0 else score / factor
-
-
-@numba.njit(cache=True, nogil=True)
-def _widen(halves: NDArray[np.uint16], out: NDArray[np.float32]) -> None:
-    """Finite halves as float32: their bits, moved to their places there, are the number times 2^-112."""
-    bits = out.view(np.uint32)
-    for d in range(len(halves)):
-        half = np.uint32(halves[d])
-        bits[d] = (half & np.uint32(0x7FFF)) << np.uint32(13) | (half & np.uint32(0x8000)) << np.uint32(16)
-    for d in range(len(halves)):
-        out[d] *= np.float32(2.0**112)
-
-
-@numba.njit(cache=True, nogil=True, fastmath=True)
-def _nearest(vector: NDArray[np.float32], others: NDArray[np.float32], first: int, end: int) -> float:
-    """The cosine of a vector with the nearest of the others from `first` up to `end`."""
-    nearest = np.float32(-1)
-    for other in range(first, end):
-        cosine = np.float32(0)
-        for d in range(len(vector)):
-            cosine += vector[d] * others[other, d]
-        nearest = max(nearest, cosine)
-    return float(nearest)

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from ranker.dots import cosines, widened
+from ranker.dots import LANES, cosines, nearest, widened
 
 
 def stored(rows: int, dimension: int, seed: int = 0) -> NDArray[np.float16]:
@@ -52,6 +52,24 @@ def test_widened_rows_are_those_of_numpy_bit_for_bit(dimension: int) -> None:
     vectors[7, :3] = (0, -0.0, 6e-8)
     assert widened(vectors, slots).tobytes() == vectors[slots].astype(np.float32).tobytes()
     assert widened(vectors, slots[:0]).shape == (0, dimension)
+
+
+def test_widening_is_exact_for_every_finite_half() -> None:
+    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
+    rows = halves[np.isfinite(halves)].reshape(-1, 512)
+    wide = widened(rows, np.arange(len(rows), dtype=np.int32))
+    assert wide.tobytes() == rows.astype(np.float32).tobytes()
+
+
+@settings(deadline=None)  # it compiles
+@given(others=st.integers(1, 9), first=st.integers(0, 8), blocks=st.integers(1, 4), seed=st.integers(0, 9))
+def test_the_nearest_of_some_rows_has_the_greatest_of_their_cosines(
+    others: int, first: int, blocks: int, seed: int
+) -> None:
+    vectors = stored(others + 1, blocks * LANES, seed)
+    wide, tile = vectors.astype(np.float32), np.empty((1, 4), np.float32)
+    each = cosines(vectors, np.arange(first, others, dtype=np.int32), wide[others:])
+    assert nearest(wide[others:], wide, first, others, tile) == max(each, default=-1)
 
 
 @pytest.mark.parametrize("slot", [-1, 3])

@@ -229,11 +229,3 @@ def test_nearest_first_is_by_the_sources_own_score() -> None:
     )
     chosen = selection.nearest_first(network.query(), posts, np.zeros(3), np.zeros(3, bool), 2)
     assert chosen.rows.tolist() == [1, 2]
-
-
-def test_widening_is_exact_for_every_finite_half() -> None:
-    halves = np.arange(2**16, dtype=np.uint16).view(np.float16)
-    finite = halves[np.isfinite(halves)]
-    wide = np.empty(len(finite), np.float32)
-    selection._widen(finite.view(np.uint16), wide)
-    assert wide.tobytes() == finite.astype(np.float32).tobytes()
