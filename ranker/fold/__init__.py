@@ -25,7 +25,7 @@ class Fold:
         self.index = NoIndex() if index is None else index
         self._read: dict[str, Callable[[Any], Any]] = {
             "posts": lambda change: posts.read(change, state.dimension),
-            "events": events.read,
+            "events": lambda change: events.read(state, change),
         }
         """What is made of a change before it is applied."""
         self._apply: dict[str, Callable[[Any], None]] = {
@@ -51,7 +51,7 @@ class Fold:
                 f"entry {position} holds a change that this version does not know: upgrade feedrank"
             )
         content = getattr(entry, change)
-        if change in self._read:  # before the turn: readers need not wait for what needs no state
+        if change in self._read:  # before the turn: nothing else changes the state, so looking waits for none
             content = self._read[change](content)
         with self.state.turn.write():
             self.state.time_ms = max(self.state.time_ms, entry.time_ms)

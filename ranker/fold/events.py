@@ -20,6 +20,7 @@ _RELATION_OF: dict[int, int] = {
     types_pb2.EVENT_KIND_BLOCK: types_pb2.RELATION_KIND_BLOCK,
     types_pb2.EVENT_KIND_MUTE: types_pb2.RELATION_KIND_MUTE,
 }
+_RELATES = np.isin(np.arange(len(kinds.STRENGTH_OF)), list(_RELATION_OF))
 _MAX_HIDDEN = 10_000
 """A viewer; past it the post that feedrank has known longest may be shown again."""
 
@@ -42,8 +43,21 @@ class _Batch:
     stayed: Floats
 
 
-def read(change: journal_pb2.Events) -> EventColumns:
-    """The events of an entry; one without a viewer is nobody's, and passed over.
+@dataclass(frozen=True)
+class Arrived:
+    """Events that were not folded before, with what could be looked up before their turn.
+
+    Slots are NONE for what nobody knows. `people`, the viewer and the named author of each event, in turn,
+    is None where somebody becomes known with these events.
+    """
+
+    columns: EventColumns
+    people: Slots | None
+    post: Slots
+
+
+def read(state: State, change: journal_pb2.Events) -> Arrived:
+    """The events of an entry, in the fold's thread; one without a viewer is nobody's, and passed over.
 
     JournalError, before anything is folded, for a kind that is not declared.
     """
@@ -52,11 +66,15 @@ def read(change: journal_pb2.Events) -> EventColumns:
         raise JournalError(
             "an entry holds events of a kind that this version does not know: upgrade feedrank"
         )
-    named = columns.viewer_id.length > 0
-    return columns if named.all() else columns.only(np.flatnonzero(named))
+    columns = columns.only(np.flatnonzero(columns.viewer_id.length > 0))
+    columns = columns.only(np.flatnonzero(state.event_ids.admit_all(columns.event_id)))
+    names = _people(columns)
+    slots = state.user_ids.find(names)
+    known = bool(((slots != NONE) | (names.length == 0)).all())
+    return Arrived(columns, slots if known else None, state.post_ids.find(columns.post_id))
 
 
-def record(state: State, events: EventColumns) -> None:
+def record(state: State, events: Arrived) -> None:
     """Fold a batch of events, in order."""
     batch = _settled(state, events)
     if len(batch.viewer):
@@ -66,17 +84,16 @@ def record(state: State, events: EventColumns) -> None:
         _teach(state, batch)
 
 
-def _settled(state: State, events: EventColumns) -> _Batch:
-    """The batch without events that were folded before, with what each one counts."""
-    events = events.only(np.flatnonzero(state.event_ids.admit_all(events.event_id)))
-    viewer, named = np.ascontiguousarray(state.users_of(_people(events)).reshape(-1, 2).T)
-    post = state.post_ids.find(events.post_id)
+def _settled(state: State, arrived: Arrived) -> _Batch:
+    """The batch, with what each event counts."""
+    events, post, users = arrived.columns, arrived.post, state.users
+    slots = state.users_of(_people(events)) if arrived.people is None else arrived.people
+    viewer, named = np.ascontiguousarray(slots.reshape(-1, 2).T)
     author = np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
     undo, kind = events.undo.astype(np.bool_), events.kind.astype(np.int8)
     stayed = (kind == types_pb2.EVENT_KIND_DWELL) * np.where(undo, np.float32(-1), np.float32(1))
     kind[(stayed > 0) & (events.dwell_ms < kinds.MIN_DWELL_MS)] = 0
     times = np.minimum(events.time_ms, state.time_ms)
-    users = state.users
     amount = event_log.settle(
         users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_count,
         viewer, post, author, kind, undo, times, kinds.LASTING, types_pb2.EVENT_KIND_IMPRESSION,
@@ -93,7 +110,7 @@ def _people(events: EventColumns) -> Strings:
 
 def _relate(state: State, batch: _Batch) -> None:
     """What an event sets holds whether it counts or not: a second follow may come after an unfollow."""
-    for i in np.flatnonzero(np.isin(batch.kind, list(_RELATION_OF))):
+    for i in np.flatnonzero(_RELATES[batch.kind]):
         viewer, author = int(batch.viewer[i]), int(batch.author[i])
         if author not in (NONE, viewer):
             relation = _RELATION_OF[int(batch.kind[i])]

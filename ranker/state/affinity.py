@@ -89,12 +89,13 @@ def _add(
             last_ms[place] = t
         ahead = t - last_ms[place]
         if ahead > 0:
+            fade = 2.0 ** (-ahead / half_life_ms)
             for s in range(3):
-                sums[place, s] = np.float32(sums[place, s] * 2.0 ** (-ahead / half_life_ms))
+                sums[place, s] = np.float32(sums[place, s] * fade)
             last_ms[place] = t
         which = 0 if strengths[i] == 0 else (1 if strengths[i] > 0 else 2)
         size = 1.0 if which == 0 else abs(strengths[i])
-        faded = amounts[i] * size * 2.0 ** (min(ahead, 0) / half_life_ms)
+        faded = amounts[i] * size * (2.0 ** (ahead / half_life_ms) if ahead < 0 else 1.0)
         sums[place, which] = np.float32(max(sums[place, which] + faded, 0.0))
 
 

@@ -44,7 +44,7 @@ def add(
                     value[row, k, h] = np.float32(value[row, k, h] * fade)
             last_ms[row] = times_ms[i]
         for h in range(len(half_lives_ms)):
-            faded = amounts[i] * 2.0 ** (min(ahead, 0) / half_lives_ms[h])
+            faded = amounts[i] * (2.0 ** (ahead / half_lives_ms[h]) if ahead < 0 else 1.0)
             value[row, kinds[i], h] = np.float32(max(value[row, kinds[i], h] + faded, 0.0))
 
 
