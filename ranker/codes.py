@@ -3,8 +3,9 @@
 A list is some blocks of eight codes, laid so that one vector register holds the same word of all eight. The
 weights of a query are cut into planes of bits; the estimate of a code is a sum of population counts, plane by
 plane (the bitwise form of RaBitQ, Gao and Long, SIGMOD 2024), written as vector operations so that LLVM finds
-the processor's own. Each query keeps its best estimates in a pool that is cut back when it is full, and only
-what beats the last cut is asked whether it may answer.
+the processor's own. Each query keeps its best estimates in a pool that is cut back when it is full. Only what
+beats the last cut enters it, and is asked there, together with others, whether it may answer: what says so
+lies anywhere in memory.
 """
 
 from dataclasses import dataclass
@@ -18,16 +19,20 @@ from numba.extending import intrinsic
 from numpy.typing import NDArray
 
 from ranker.codebook import PLANES, Asked, Codebook, Encoded
+from ranker.kernels import fetch, row_address
 
 BLOCK = 8
 """Codes that are read together."""
 _ROOM = 4  # a pool holds so many times what it keeps
 _BINS = 256
+_AHEAD = 12
+"""Blocks asked for before their turn comes."""
 
 Rows = NDArray[np.int32]
 
 _WORDS = ir.VectorType(ir.IntType(64), BLOCK)
 _FLOATS = ir.VectorType(ir.FloatType(), BLOCK)
+_NUMBERS = ir.VectorType(ir.IntType(32), BLOCK)
 _EVERY = np.ones(0, np.bool_)
 
 
@@ -35,8 +40,8 @@ _EVERY = np.ones(0, np.bool_)
 class Pool:
     """The best estimates of some queries, q, so far.
 
-    slots: (q, room) int32, scores: (q, room) float32, filled: (q,) int64, least: (q,) float32, what an
-    estimate must beat.
+    slots: (q, room + BLOCK) int32, scores: (q, room + BLOCK) float32, filled: (q,) int64, least: (q,)
+    float32, what an estimate must beat.
     """
 
     keep: int
@@ -48,7 +53,7 @@ class Pool:
     @classmethod
     def of(cls, queries: int, keep: int) -> "Pool":
         """An empty one that keeps so many."""
-        room = _ROOM * keep
+        room = _ROOM * keep + BLOCK
         return cls(
             keep,
             np.empty((queries, room), np.int32),
@@ -149,6 +154,22 @@ def _spread(builder: Any, value: Any, kind: Any) -> Any:
     )
 
 
+def _store_some(
+    context: Any, builder: Any, signature: Any, values: Any, argument: int, lanes: Any, chosen: Any
+) -> None:
+    """Write the chosen lanes, one after another, to a row of an argument."""
+    start = row_address(context, builder, signature.args[argument], values[argument], values[3])
+    item = "f32" if lanes.type == _FLOATS else "i32"
+    place = builder.inttoptr(
+        builder.add(start, builder.mul(values[8], start.type(4))), ir.IntType(8).as_pointer()
+    )
+    kind = ir.FunctionType(ir.VoidType(), [lanes.type, place.type, chosen.type])
+    store = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+        builder.module, kind, f"llvm.masked.compressstore.v{BLOCK}{item}"
+    )
+    builder.call(store, [lanes, place, chosen])
+
+
 def _declare_estimate(
     _: Any,
     words: Any,
@@ -157,11 +178,14 @@ def _declare_estimate(
     query: Any,  # noqa: ARG001
     scales: Any,
     fit: Any,
-    out: Any,
+    rows: Any,
+    scores: Any,
+    filled: Any,  # noqa: ARG001
 ) -> Any:
-    """Estimates of a block's codes into `out` (BLOCK,); returns a bit for each that is above the least.
+    """Enter those of a block's codes whose estimates are above the least; returns how many are filled.
 
-    `fit`: (4,) float32: the query's offset and step, the list's nearness, and the least.
+    `fit`: (4,) float32: the query's offset and step, the list's nearness, and the least. The numbers of their
+    rows go to `rows[query, filled:]`, the estimates to `scores[query, filled:]`.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -221,12 +245,28 @@ def _declare_estimate(
             _address(context, builder, kinds[4], values[4], values[1], _FLOATS), align=4, typ=_FLOATS
         )
         estimate = builder.fadd(near, builder.fmul(scale, builder.fadd(offset, builder.fmul(step, whole))))
-        target = _address(context, builder, kinds[6], values[6], values[1].type(0), _FLOATS)
-        builder.store(estimate, target, align=4)
-        above = builder.bitcast(builder.fcmp_ordered(">", estimate, least), ir.IntType(BLOCK))
-        return builder.zext(above, single)
+        above = builder.fcmp_ordered(">", estimate, least)
+        bits = builder.bitcast(above, ir.IntType(BLOCK))
+        with builder.if_then(builder.icmp_unsigned("!=", bits, bits.type(0)), likely=False):
+            number = builder.trunc(builder.mul(values[1], values[1].type(BLOCK)), ir.IntType(32))
+            lanes = ir.Constant(_NUMBERS, list(range(BLOCK)))
+            _store_some(
+                context,
+                builder,
+                signature,
+                values,
+                6,
+                builder.add(_spread(builder, number, _NUMBERS), lanes),
+                above,
+            )
+            _store_some(context, builder, signature, values, 7, estimate, above)
+        population = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module, ir.FunctionType(bits.type, [bits.type]), f"llvm.ctpop.i{BLOCK}"
+        )
+        return builder.add(values[8], builder.zext(builder.call(population, [bits]), single))
 
-    return types.int64(words, types.intp, planes, types.intp, scales, fit, out), generate
+    kinds = (words, types.intp, planes, types.intp, scales, fit, rows, scores, types.int64)
+    return types.int64(*kinds), generate
 
 
 _estimate: Any = intrinsic(_declare_estimate)
@@ -272,6 +312,84 @@ def _cut_all(slots: Any, scores: Any, filled: Any, least: Any, keep: Any) -> Non
         _cut(slots, scores, filled, least, keep, query)
 
 
+@njit(nogil=True)
+def _blocks_in_order(starts: Any, lists: Any) -> Any:
+    """The blocks of some lists, one after another, and the last of them some times more."""
+    blocks = 0
+    for part in lists:
+        blocks += starts[part + 1] - starts[part]
+    order = np.zeros(blocks + _AHEAD, np.int64)
+    done = 0
+    for part in lists:
+        for block in range(starts[part], starts[part + 1]):
+            order[done] = block
+            done += 1
+    for place in range(done, len(order)):
+        order[place] = order[done - 1] if done else 0
+    return order
+
+
+@njit(inline="always")
+def _answers(row: Any, slots: Any, when_ms: Any, after_ms: Any, some: Any, allowed: Any) -> Any:
+    return when_ms[row] >= after_ms and (not some or allowed[slots[row]])
+
+
+@njit(nogil=True)
+def _judge(
+    found: Any,
+    scores: Any,
+    first: Any,
+    count: Any,
+    slots: Any,
+    when_ms: Any,
+    after_ms: Any,
+    some: Any,
+    allowed: Any,
+) -> Any:
+    """Replace rows, from the first on, by the slots of those that may answer; returns how many there are.
+
+    No branch waits for what is read, so that many reads are under way.
+    """
+    kept = first
+    for at in range(first, count):
+        row, score = found[at], scores[at]
+        slot = slots[row]
+        found[kept], scores[kept] = slot, score
+        if some:
+            kept += (when_ms[row] >= after_ms) & allowed[slot]
+        else:
+            kept += when_ms[row] >= after_ms
+    return kept
+
+
+@njit(nogil=True)
+def _enter(
+    found: Any,
+    scores: Any,
+    filled: Any,
+    least: Any,
+    keep: Any,
+    query: Any,
+    count: Any,
+    slots: Any,
+    when_ms: Any,
+    after_ms: Any,
+    some: Any,
+    allowed: Any,
+) -> None:
+    """Enter the rows beyond the pool's room, which is cut back once it is full."""
+    room = found.shape[1] - BLOCK
+    for at in range(room, count):
+        row, score = found[query, at], scores[query, at]
+        if not _answers(row, slots, when_ms, after_ms, some, allowed):
+            continue
+        if filled[query] == room:
+            _cut(found, scores, filled, least, keep, query)
+        kept = filled[query]
+        found[query, kept], scores[query, kept] = slots[row], score
+        filled[query] += 1
+
+
 @njit(
     types.void(
         _readable(types.uint64, 3),
@@ -313,29 +431,46 @@ def _scan(
     keep: Any,
 ) -> None:
     fit = np.empty(4, np.float32)
-    estimates = np.empty(BLOCK, np.float32)
-    room = found.shape[1]
+    room = found.shape[1] - BLOCK
     for query in range(lists.shape[0]):
         fit[0], fit[1], fit[3] = offsets[query], steps[query], least[query]
+        order = _blocks_in_order(starts, lists[query])
+        for block in order[:_AHEAD]:
+            fetch(words, block)
+        done = 0
+        count = judged = filled[query]
         for visit in range(lists.shape[1]):
             part = lists[query, visit]
             fit[2] = near[query, visit]
             for block in range(starts[part], starts[part + 1]):
-                above = _estimate(words, block, planes, query, scales, fit, estimates)
-                if above == 0:
-                    continue
-                for lane in range(BLOCK):
-                    if not (above >> lane) & 1:
-                        continue
-                    row = block * BLOCK + lane
-                    if when_ms[row] < after_ms or (some and not allowed[slots[row]]):
-                        continue
-                    if filled[query] == room:
-                        _cut(found, scores, filled, least, keep, query)
-                        fit[3] = least[query]
-                    at = filled[query]
-                    found[query, at], scores[query, at] = slots[row], estimates[lane]
-                    filled[query] += 1
+                ahead = order[done + _AHEAD]
+                fetch(words, ahead)
+                fetch(scales, ahead * BLOCK)
+                done += 1
+                count = _estimate(words, block, planes, query, scales, fit, found, scores, count)
+                if count > room:
+                    filled[query] = _judge(
+                        found[query], scores[query], judged, room, slots, when_ms, after_ms, some, allowed
+                    )
+                    _enter(
+                        found,
+                        scores,
+                        filled,
+                        least,
+                        keep,
+                        query,
+                        count,
+                        slots,
+                        when_ms,
+                        after_ms,
+                        some,
+                        allowed,
+                    )
+                    count = judged = filled[query]
+                    fit[3] = least[query]
+        filled[query] = _judge(
+            found[query], scores[query], judged, count, slots, when_ms, after_ms, some, allowed
+        )
 
 
 @njit(
