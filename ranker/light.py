@@ -7,15 +7,19 @@ Trained models lean more on topics and less on age than the prior, and what it k
 `benchmarks.light` shows how much of the best posts' value that is.
 """
 
+from typing import Any
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Candidates, among
+from ranker.candidates import Candidates
 from ranker.events import COUNTERS
 from ranker.heads import HEADS
+from ranker.kernels import fetch, kernel
 from ranker.prior import HALF_AN_ODDS_H, MOST, RATE_OF, SMOOTHED_TO, TOWARD
 from ranker.query import Query
+from ranker.sets import holds, position, positions
 from ranker.state import affinity
 from ranker.state.columns import Slots
 from ranker.state.counters import HALF_LIVES
@@ -25,12 +29,18 @@ _SHOWN = COUNTERS.index("impression")
 _IMPRESSIONS = 10.0
 """What a rate is drawn to its base by, as in ranker.features."""
 _HOUR_MS = 3_600_000.0
-_FADING = 0.25
-"""Power of the prior's fading with age."""
+_AHEAD = 64
+"""Posts whose rows are asked for before their turn comes."""
 _TOPICS = 2.0
 """What a topic's liking adds to the log odds."""
 _SHRINK = 5.0
 """Impressions that are added to those of a topic, as in ranker.features."""
+_FOLLOWS, _LANGUAGE = TOWARD["follows_author"], TOWARD["language_read"]
+_GOOD, _BAD = TOWARD["author_positive"], TOWARD["author_negative"]
+_POSITIVE, _NEGATIVE = affinity.SUMS.index("positive"), affinity.SUMS.index("negative")
+
+Int64s = NDArray[np.int64]
+Singles = NDArray[np.float32]
 
 
 def _worth(sign: int) -> NDArray[np.float64]:
@@ -47,51 +57,89 @@ def _worth(sign: int) -> NDArray[np.float64]:
 
 
 _FOR, _AGAINST = _worth(1), _worth(-1)
+_BASE = SMOOTHED_TO * _IMPRESSIONS
 
 
 def value(query: Query, posts: Candidates) -> NDArray[np.float64]:
     """A guess of the value of each candidate: float64 (n,)."""
-    stands = np.nan_to_num(affinity.look_up(*query.authors, posts.author))
-    toward = (
-        TOWARD["follows_author"] * among(posts.author, query.follows)
-        + TOWARD["author_positive"] * np.log1p(stands[:, affinity.SUMS.index("positive")])
-        + TOWARD["author_negative"] * np.log1p(stands[:, affinity.SUMS.index("negative")])
-        + TOWARD["language_read"] * among(posts.language, query.reads)
-    )
-    toward += _TOPICS * _topic_liking(posts.topics, *query.topics)
-    age_h = np.maximum(query.now_ms - posts.created_ms, 0) / _HOUR_MS
-    odds, fading = np.exp(np.clip(toward, -MOST, MOST)), (1 + age_h / HALF_AN_ODDS_H) ** _FADING
-    return _value(posts.state.posts.counter, posts.slot, odds, fading)
+    columns = posts.state.posts
+    toward = np.zeros(len(posts))
+    _authors(posts.author, query.follows, *query.authors, toward)
+    _contents(posts.slot, columns.language, columns.topics, query.reads, *query.topics, toward)
+    return _value(posts.slot, columns.counter, posts.created_ms, query.now_ms, toward)
 
 
-@numba.njit(cache=True, nogil=True)
-def _topic_liking(topics: Slots, keys: Slots, sums: NDArray[np.float32]) -> NDArray[np.float64]:
-    """The mean liking of a post's topics that the viewer has met, -1 to 1 or so; 0 where none is known."""
-    liking = np.zeros(len(topics))
-    for i in range(len(topics)):
-        known = 0
-        for topic in topics[i]:
-            at = np.searchsorted(keys, topic) if topic >= 0 else len(keys)
-            if at < len(keys) and keys[at] == topic:
-                known += 1
-                liking[i] += (sums[at, 1] - sums[at, 2]) / (sums[at, 0] + _SHRINK)
-        liking[i] /= max(known, 1)
-    return liking
+@kernel
+def _authors(authors: Slots, follows: Slots, keys: Slots, sums: Singles, toward: NDArray[np.float64]) -> None:
+    """Add how the viewer stands to each author."""
+    followed, met = positions(follows), positions(keys)
+    for i in range(len(authors)):
+        if position(followed, authors[i]) >= 0:
+            toward[i] += _FOLLOWS
+        at = position(met, authors[i])
+        if at >= 0:
+            toward[i] += _GOOD * np.log1p(sums[at, _POSITIVE]) + _BAD * np.log1p(sums[at, _NEGATIVE])
 
 
-@numba.njit(cache=True, nogil=True)
-def _value(
-    counter: NDArray[np.float32], slots: Slots, odds: NDArray[np.float64], fading: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    out = np.empty(len(slots))
+@kernel
+def _contents(
+    slots: Slots,
+    language: Slots,
+    topics: Slots,
+    reads: Slots,
+    keys: Slots,
+    sums: Singles,
+    toward: NDArray[np.float64],
+) -> None:
+    """Add whether the viewer reads the language of each post, and the liking of its topics."""
+    met = positions(keys)
+    for slot in slots[:_AHEAD]:
+        fetch(topics, slot)
+        fetch(language, slot)
     for i in range(len(slots)):
-        happened = counter[slots[i], :, _EVER]
+        if i + _AHEAD < len(slots):
+            fetch(topics, slots[i + _AHEAD])
+            fetch(language, slots[i + _AHEAD])
+        spoken = language[slots[i]]
+        if spoken >= 0 and holds(reads, spoken):
+            toward[i] += _LANGUAGE
+        toward[i] += _TOPICS * _topic_liking(topics, slots[i], met, sums)
+
+
+@numba.njit(inline="always")
+def _topic_liking(topics: Slots, slot: int, met: Any, sums: Singles) -> float:
+    """The mean liking of a post's topics that the viewer has met, -1 to 1 or so; 0 where none is known."""
+    known, liking = 0, 0.0
+    for i in range(topics.shape[1]):
+        if topics[slot, i] < 0:
+            break
+        at = position(met, topics[slot, i])
+        if at >= 0:
+            known += 1
+            liking += (sums[at, _POSITIVE] - sums[at, _NEGATIVE]) / (sums[at, 0] + _SHRINK)
+    return liking / max(known, 1)
+
+
+@kernel
+def _value(
+    slots: Slots, counter: Singles, created_ms: Int64s, now_ms: int, toward: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The odds fade with the fourth root of the age, in place of the prior's age."""
+    out = np.empty(len(slots))
+    for slot in slots[:_AHEAD]:
+        fetch(counter, slot)
+    for i in range(len(slots)):
+        if i + _AHEAD < len(slots):
+            fetch(counter, slots[i + _AHEAD])
+        happened = counter[slots[i]]
         wanted, unwanted = _FOR[_SHOWN], _AGAINST[_SHOWN]
         for kind in range(len(happened)):
             if kind != _SHOWN:
-                shown = max(happened[_SHOWN], happened[kind])
-                rate = (happened[kind] + _IMPRESSIONS * SMOOTHED_TO) / (shown + _IMPRESSIONS)
-                wanted += _FOR[kind] * rate / SMOOTHED_TO
-                unwanted += _AGAINST[kind] * rate / SMOOTHED_TO
-        out[i] = wanted * odds[i] / fading[i] + unwanted / odds[i]
+                shown = max(happened[_SHOWN, _EVER], happened[kind, _EVER])
+                lift = (happened[kind, _EVER] + _BASE) / (shown + _IMPRESSIONS) / SMOOTHED_TO
+                wanted += _FOR[kind] * lift
+                unwanted += _AGAINST[kind] * lift
+        age_h = max(now_ms - created_ms[i], 0) / _HOUR_MS
+        odds, fading = np.exp(min(max(toward[i], -MOST), MOST)), np.sqrt(np.sqrt(1 + age_h / HALF_AN_ODDS_H))
+        out[i] = wanted * odds / fading + unwanted / odds
     return out

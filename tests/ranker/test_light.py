@@ -2,11 +2,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ranker import features, light
+from ranker.candidates import Candidates
 from ranker.pipeline import Pipeline, Trace
 from ranker.prior import Prior
 from ranker.query import Query
+from ranker.state import affinity
 from ranker.surfaces import FOR_YOU
 from tests.ranker.network import NOW, Town, playground
 
@@ -48,6 +51,31 @@ def test_topics_that_the_viewer_liked_are_worth_more() -> None:
     town.did("vera", "like", "met")
     tea, other = guess(town, "tea", "other")
     assert other < tea
+
+
+def plain(query: Query, posts: Candidates) -> NDArray[np.float64]:
+    """The guess in whole columns."""
+    _, good, bad = np.nan_to_num(affinity.look_up(*query.authors, posts.author)).astype(float).T
+    seen, liked, disliked = np.moveaxis(affinity.look_up(*query.topics, posts.topics).astype(float), 2, 0)
+    known = ~np.isnan(seen)
+    liking = np.nansum((liked - disliked) / (seen + 5), axis=1) / np.maximum(known.sum(axis=1), 1)
+    toward = 0.8 * np.isin(posts.author, query.follows) + 0.4 * np.isin(posts.language, query.reads)
+    toward += 0.3 * np.log1p(good) - np.log1p(bad) + 2 * liking
+    fading = (1 + (query.now_ms - posts.created_ms) / 3_600_000 / 12) ** 0.25
+    counted = posts.state.posts.counter[posts.slot, :, -1].astype(float)
+    rates = (counted + 0.5) / (np.maximum(counted, counted[:, :1]) + 10) / 0.05
+    rates[:, 0] = 1
+    odds = np.exp(np.clip(toward, -2, 2))
+    guess: NDArray[np.float64] = rates @ light._FOR * odds / fading + rates @ light._AGAINST / odds
+    return guess
+
+
+def test_it_is_the_formula_in_whole_columns() -> None:
+    query, posts = playground().query("annika_"), playground().candidates()
+    assert len(query.follows)
+    assert len(query.authors[0])
+    assert len(query.topics[0])
+    np.testing.assert_allclose(light.value(query, posts), plain(query, posts), rtol=1e-6)
 
 
 def test_it_keeps_what_the_prior_finds_best() -> None:
