@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from ranker.state.columns import Slots
 
 _GOLDEN = np.uint32(2654435769)
+_MANY_KEYS = 8
+"""With so many keys a value, halving sorted keys costs less than entering them."""
 
 
 @numba.njit(cache=True, nogil=True)
@@ -77,6 +79,21 @@ def grouped(slots: Slots) -> tuple[Slots, NDArray[np.int32]]:
     return different[:count], number
 
 
+def ordered(slots: Slots) -> Slots:
+    """The different slots, int32, in rising order; NONE is passed over."""
+    return _without_repeats(np.sort(slots)) if len(slots) else slots
+
+
+@numba.njit(cache=True, nogil=True)
+def _without_repeats(rising: Slots) -> Slots:
+    last, kept = np.int32(-1), 0
+    for i in range(len(rising)):
+        if rising[i] != last:
+            last = rising[kept] = rising[i]
+            kept += 1
+    return rising[:kept]
+
+
 def distinct(slots: Slots) -> Slots:
     """The different slots, int32, in the order they are first met; NONE is passed over."""
     different, _ = grouped(slots)
@@ -109,6 +126,13 @@ def holds(sorted_keys: Slots, slot: int) -> bool:
 def members(values: Slots, sorted_keys: Slots) -> NDArray[np.bool_]:
     """Which values are among sorted keys, bool (n,). NONE never is."""
     found = np.empty(len(values), np.bool_)
+    if len(sorted_keys) > _MANY_KEYS * len(values):
+        for i in range(len(values)):
+            found[i] = values[i] >= 0 and holds(sorted_keys, values[i])
+        return found
+    entered = table(len(sorted_keys))
+    for key in sorted_keys:
+        entered[place(entered, key)] = key
     for i in range(len(values)):
-        found[i] = values[i] >= 0 and holds(sorted_keys, values[i])
+        found[i] = values[i] >= 0 and entered[place(entered, values[i])] >= 0
     return found
