@@ -19,6 +19,7 @@ from numba import njit, types
 from numpy.typing import NDArray
 
 from ranker.dots import cosines
+from ranker.greatest import greatest
 
 Floats = NDArray[np.float32]
 Words = NDArray[np.uint64]
@@ -38,6 +39,8 @@ _POSTS_A_LIST = 256
 _LISTS = 1024
 _SAMPLE_A_LIST = 64
 _ITERATIONS = 8
+_FURTHEST = np.float32(-2)
+"""Below every cosine."""
 
 
 class Encoded(NamedTuple):
@@ -129,17 +132,17 @@ class Codebook:
 
     def ask(self, queries: Floats, visits: int) -> Asked:
         """Make unit queries (q, D) float32 ready to visit so many lists each, or all."""
-        near = cosines(self.centroids, np.arange(len(self.centroids), dtype=np.int32), queries).T
-        visits = min(visits, near.shape[1])
-        lists = np.argpartition(-near, visits - 1, axis=1)[:, :visits]
-        lists = np.take_along_axis(lists, np.argsort(-np.take_along_axis(near, lists, 1), axis=1), 1)
+        every = np.arange(len(self.centroids), dtype=np.int32)
+        near = cosines(self.centroids, every, queries).T
+        visits = min(visits, len(every))
+        # A centroid without a direction comes last.
+        nearest = [greatest(every, np.fmax(one, _FURTHEST), visits) for one in near]
         along = cosines(self.axes, np.arange(len(self.axes), dtype=np.int32), queries).T * self.step
         planes = np.zeros((len(queries), words_for(queries.shape[1]), 1 + PLANES), np.uint64)
         offsets, steps = np.empty((2, len(queries)), np.float32)
         _weigh(np.ascontiguousarray(along), self.bits, planes, offsets, steps)
-        complete = visits == near.shape[1]
-        near = np.ascontiguousarray(np.take_along_axis(near, lists, 1))
-        return Asked(lists.astype(np.int32), near, planes, offsets, steps, complete)
+        lists, nearness = (np.stack(column) for column in zip(*nearest, strict=True))
+        return Asked(lists, nearness, planes, offsets, steps, visits == len(every))
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """All content as named arrays."""
@@ -272,11 +275,9 @@ def _weigh(along: Any, bits: Any, planes: Any, offsets: Any, steps: Any) -> None
             offset -= abs(value) * 0.5 * ((1 << bits[axis]) - 1)
             for bit in range(bits[axis]):
                 weight = round(abs(value) * (1 << bit) / unit)
-                place = np.uint64(1) << np.uint64(at % 64)
-                if value < 0:
-                    planes[query, at // 64, 0] |= place
+                word, place = planes[query, at // 64], np.uint64(at % 64)
+                word[0] |= np.uint64(value < 0) << place
                 for plane in range(PLANES):
-                    if (weight >> plane) & 1:
-                        planes[query, at // 64, 1 + plane] |= place
+                    word[1 + plane] |= np.uint64((weight >> plane) & 1) << place
                 at += 1
         offsets[query], steps[query] = offset, unit

@@ -24,6 +24,7 @@ from numpy.typing import NDArray
 from ranker.codebook import Asked, Codebook, Encoded, sample_for
 from ranker.codes import Codes, Pool
 from ranker.dots import cosines
+from ranker.greatest import greatest
 from ranker.slice import GONE, Cosines, Mask, Slice, SliceReport, SliceSettings, Slots, Times
 
 Reading = Callable[[], AbstractContextManager[object]]
@@ -147,7 +148,7 @@ class Slices:
         )
         for i, promising in enumerate(estimated):
             reranked = cosines(vectors, promising, queries[i : i + 1])[:, 0]
-            slots, values = _best(np.append(scanned, promising), np.append(exact[i], reranked), k)
+            slots, values = greatest(np.append(scanned, promising), np.append(exact[i], reranked), k)
             found.slots[i, : len(slots)], found.cosines[i, : len(slots)] = slots, values
         return found
 
@@ -384,17 +385,6 @@ def _last_of_each(slots: Slots, times: Times) -> tuple[Slots, Times]:
     _, from_end = np.unique(slots[::-1], return_index=True)
     kept = np.sort(len(slots) - 1 - from_end)
     return slots[kept], times[kept]
-
-
-def _best(slots: Slots, values: Cosines, k: int) -> tuple[Slots, Cosines]:
-    """The at most `k` greatest cosines, without NaN, best first, equal ones by slot."""
-    there = ~np.isnan(values)
-    slots, values = slots[there], values[there]
-    if len(values) > k:
-        near = values >= np.partition(values, len(values) - k)[len(values) - k]
-        slots, values = slots[near], values[near]
-    kept = np.lexsort((slots, -values))[:k]
-    return slots[kept], values[kept]
 
 
 def _part(arrays: Mapping[str, NDArray[Any]], name: str) -> dict[str, NDArray[Any]]:
