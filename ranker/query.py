@@ -7,7 +7,9 @@ features, heads) reads the query and the posts' columns only, and could run else
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
+import numba
 import numpy as np
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
@@ -16,9 +18,15 @@ from embeddings import interests
 from ranker.candidates import among
 from ranker.events import STRENGTH_OF
 from ranker.exploration import ExplorationSettings
+from ranker.sets import ordered, position, positions
 from ranker.state import NONE, State, affinity, counters, rings
 from ranker.state.columns import Slots
+from ranker.state.ids import Ids
+from ranker.state.tables import Users
 from ranker.text import fold, primary_language
+
+Fields = dict[str, Any]
+"""Some of a query's, by name."""
 
 _FEW_SLOTS = np.zeros(0, np.int32)
 _HISTORY = 128
@@ -118,75 +126,95 @@ class Query:
 def build(state: State, ask: Ask) -> Query:
     """The query of a viewer; the caller holds the state's turn. An unknown viewer is a newcomer."""
     viewer = state.user_ids.slot(ask.viewer_id) if ask.viewer_id else NONE
-    users = state.users
-    chosen = types_pb2.Preferences.FromString(users.preferences[viewer].tobytes())
-    liked = rings.newest(users.liked, users.liked_count, viewer)
-    vectors, weights = interests.read(
-        users.interest_vector[[viewer]],
-        users.interest_weight[[viewer]],
-        users.interest_ms[[viewer]],
-        0,
-        ask.now_ms,
-    )
-    history, reactions = _history(state, viewer)
     return Query(
         ask=ask,
         viewer=viewer,
         community=state.community_ids.slot(ask.community_id) if ask.community_id else NONE,
         near=state.post_ids.slot(ask.near_id) if ask.near_id else NONE,
-        follows=users.follows[viewer].copy(),
-        shut_out=np.union1d(users.blocks[viewer], users.blocked_by[viewer]),
-        mutes=users.mutes[viewer].copy(),
-        hidden=users.hidden[viewer].copy(),
-        seen=_FEW_SLOTS if ask.include_seen else _sorted(np.append(users.seen[viewer], liked)),
-        served=_FEW_SLOTS if ask.include_seen else _sorted(users.served[viewer]),
-        liked=liked,
-        disliked=rings.newest(users.disliked, users.disliked_count, viewer),
-        history=history,
-        reactions=reactions,
-        interests=vectors,
-        interest_weights=weights,
-        authors=affinity.read(
-            users.author_key,
-            users.author_sum,
-            users.author_ms,
-            viewer,
-            ask.now_ms,
-            affinity.AUTHOR_HALF_LIFE_MS,
-        ),
-        topics=affinity.read(
-            users.topic_key,
-            users.topic_sum,
-            users.topic_ms,
-            viewer,
-            ask.now_ms,
-            affinity.TOPIC_HALF_LIFE_MS,
-        ),
-        given=_given(state, viewer, ask.now_ms),
-        age_ms=max(ask.now_ms - int(users.created_ms[viewer]), 0) if viewer != NONE else 0,
-        reads=_languages_read(state, viewer, liked),
-        communities=_sorted(users.communities[viewer]),
-        chosen=chosen,
-        languages=_sorted(state.language_ids.slots([primary_language(tag) for tag in chosen.languages])),
-        muted_words=tuple(folded for word in chosen.muted_words if (folded := fold(word).encode()).strip()),
-        hidden_labels=_sorted(
-            state.label_ids.slots([label.casefold() for label in chosen.hidden_safety_labels])
-        ),
-        topics_more=_topics(state, chosen.topics_more),
-        topics_less=_topics(state, chosen.topics_less),
+        **_relations(state.users, viewer),
+        **_past(state, viewer, ask),
+        **_taste(state.users, viewer, ask.now_ms),
+        **_wishes(state, viewer),
     )
 
 
-def _history(state: State, viewer: int) -> tuple[Slots, NDArray[np.float32]]:
+def _relations(users: Users, viewer: int) -> Fields:
+    """Whom the viewer follows and shuts out, and the posts never to be shown again."""
+    return {
+        "follows": users.follows[viewer].copy(),
+        "shut_out": ordered(np.concatenate([users.blocks[viewer], users.blocked_by[viewer]])),
+        "mutes": users.mutes[viewer].copy(),
+        "hidden": users.hidden[viewer].copy(),
+        "communities": ordered(users.communities[viewer]),
+    }
+
+
+def _past(state: State, viewer: int, ask: Ask) -> Fields:
+    """What the viewer met and did."""
+    users = state.users
+    liked = rings.newest(users.liked, users.liked_count, viewer)
+    seen = np.concatenate([users.seen.block(viewer), liked])
+    history, reactions = _history(users, viewer)
+    return {
+        "seen": _FEW_SLOTS if ask.include_seen else ordered(seen),
+        "served": _FEW_SLOTS if ask.include_seen else ordered(users.served.block(viewer)),
+        "liked": liked,
+        "disliked": rings.newest(users.disliked, users.disliked_count, viewer),
+        "history": history,
+        "reactions": reactions,
+        "given": _given(users, viewer, ask.now_ms),
+        "age_ms": max(ask.now_ms - int(users.created_ms[viewer]), 0) if viewer != NONE else 0,
+        "reads": _languages_read(state, viewer, liked),
+    }
+
+
+def _taste(users: Users, viewer: int, now_ms: int) -> Fields:
+    """What the viewer is near to: interests, authors and topics, as they stand."""
+    vector, weight, ms = (
+        one.block(viewer)[None] for one in (users.interest_vector, users.interest_weight, users.interest_ms)
+    )
+    vectors, weights = interests.read(vector, weight, ms, 0, now_ms)
+    authors = users.author_key, users.author_sum, users.author_ms
+    topics = users.topic_key, users.topic_sum, users.topic_ms
+    return {
+        "interests": vectors,
+        "interest_weights": weights,
+        "authors": affinity.read(*authors, viewer, now_ms, affinity.AUTHOR_HALF_LIFE_MS),
+        "topics": affinity.read(*topics, viewer, now_ms, affinity.TOPIC_HALF_LIFE_MS),
+    }
+
+
+def _wishes(state: State, viewer: int) -> Fields:
+    """What the viewer chose."""
+    chosen = types_pb2.Preferences.FromString(state.users.preferences[viewer].tobytes())
+    languages = [primary_language(tag) for tag in chosen.languages]
+    labels = [label.casefold() for label in chosen.hidden_safety_labels]
+    return {
+        "chosen": chosen,
+        "languages": _named(state.language_ids, languages),
+        "muted_words": tuple(
+            folded for word in chosen.muted_words if (folded := fold(word).encode()).strip()
+        ),
+        "hidden_labels": _named(state.label_ids, labels),
+        "topics_more": _named(state.topic_ids, [name.casefold() for name in chosen.topics_more]),
+        "topics_less": _named(state.topic_ids, [name.casefold() for name in chosen.topics_less]),
+    }
+
+
+def _named(ids: Ids, names: Sequence[str]) -> Slots:
+    """The known ones of what a viewer named, which most never do."""
+    return ordered(ids.slots(names)) if names else _FEW_SLOTS
+
+
+def _history(users: Users, viewer: int) -> tuple[Slots, NDArray[np.float32]]:
     """Posts that the viewer looked at, oldest first, and the reactions to them.
 
     Where the client tells stays, a post that nobody stayed with was passed by. Whether it told them is not
     known of what came before the first, nor where it told few.
     """
-    users = state.users
     seen = rings.newest(users.seen, users.seen_count, viewer, _HISTORY)[::-1]
-    reactions = _reactions(state, viewer, seen)
-    stayed = among(seen, _sorted(users.stayed[viewer]))
+    reactions = _reactions(seen, users.event_post.block(viewer), users.event_kind.block(viewer), STRENGTH_OF)
+    stayed = among(seen, ordered(users.stayed.block(viewer)))
     first = int(stayed.argmax()) if stayed.any() else len(seen)
     if not len(seen[first:]) or stayed[first:].mean() < _TOLD:
         return seen, reactions
@@ -194,37 +222,31 @@ def _history(state: State, viewer: int) -> tuple[Slots, NDArray[np.float32]]:
     return seen[looked_at], reactions[looked_at]
 
 
-def _reactions(state: State, viewer: int, posts: Slots) -> NDArray[np.float32]:
-    """What the viewer's remembered events say of posts: the sum of strengths, where any spoke at least 1."""
-    users = state.users
-    post, strength = users.event_post[viewer], STRENGTH_OF[users.event_kind[viewer]]
-    spoke = np.flatnonzero((post != NONE) & (strength != 0))
-    said = np.where(posts[:, None] == post[spoke], strength[spoke], np.float32(0))
-    total = said.sum(axis=1)
-    reactions: NDArray[np.float32] = np.sign(total) * np.clip(np.abs(total), 1, _MOST)
-    return reactions
+@numba.njit(cache=True, nogil=True)
+def _reactions(
+    posts: Slots, event_post: Slots, event_kind: NDArray[np.uint8], strength_of: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """What remembered events say of different posts: the sum of strengths; where any spoke, at least 1."""
+    at, said = positions(posts), np.zeros(len(posts), np.float32)
+    for i in range(len(event_post)):
+        of = position(at, event_post[i])
+        if of >= 0:
+            said[of] += strength_of[event_kind[i]]
+    for of in range(len(said)):
+        size = min(max(abs(said[of]), 1.0), _MOST)
+        said[of] = np.sign(said[of]) * size
+    return said
 
 
-def _given(state: State, viewer: int, now_ms: int) -> NDArray[np.float32]:
+def _given(users: Users, viewer: int, now_ms: int) -> NDArray[np.float32]:
     rows = np.array([viewer], np.int32)
     given: NDArray[np.float32] = counters.read(
-        state.users.given, state.users.given_ms, rows, now_ms, counters.HALF_LIVES_MS
+        users.given, users.given_ms, rows, now_ms, counters.HALF_LIVES_MS
     )[0]
     return given
 
 
 def _languages_read(state: State, viewer: int, liked: Slots) -> Slots:
     """Those the viewer named, else those of what the viewer liked."""
-    named = _sorted(state.users.languages[viewer])
-    return named if len(named) else _sorted(state.posts.language[liked])
-
-
-def _topics(state: State, names: Sequence[str]) -> Slots:
-    return _sorted(state.topic_ids.slots([name.casefold() for name in names]))
-
-
-def _sorted(slots: Slots) -> Slots:
-    known = np.sort(slots[slots != NONE])
-    last = np.ones(len(known), np.bool_)
-    last[:-1] = known[1:] != known[:-1]
-    return known[last]
+    named = ordered(state.users.languages[viewer])
+    return named if len(named) else ordered(state.posts.language[liked])

@@ -126,12 +126,29 @@ def read(
     keys: Field, sums: Field, last_ms: Field, row: int, now_ms: int, half_life_ms: float
 ) -> tuple[Slots, NDArray[np.float32]]:
     """A row's keys in rising order, int32 (k,), and their sums as they stand, float32 (k, 3)."""
-    known = keys.block(row)
+    held = keys.rows
+    return _read(keys.pool, sums.pool, last_ms.pool, held.start[row], held.room[row], now_ms, half_life_ms)
+
+
+@numba.njit(cache=True, nogil=True)
+def _read(
+    keys: Slots,
+    sums: NDArray[np.float32],
+    last_ms: Int64s,
+    first: int,
+    room: int,
+    now_ms: int,
+    half_life_ms: float,
+) -> tuple[Slots, NDArray[np.float32]]:
+    known = keys[first : first + room]
     held = np.flatnonzero(known >= 0)
-    order = held[np.argsort(known[held])]
-    age = np.maximum(now_ms - last_ms.block(row)[order], 0)
-    fade = np.exp2(-age / half_life_ms)[:, None]
-    return known[order], (sums.block(row)[order] * fade).astype(np.float32)
+    places = first + held[np.argsort(known[held])]
+    now = np.empty((len(places), len(SUMS)), np.float32)
+    for i in range(len(places)):
+        fade = np.exp2(-max(now_ms - last_ms[places[i]], 0) / half_life_ms)
+        for s in range(len(SUMS)):
+            now[i, s] = sums[places[i], s] * fade
+    return keys[places], now
 
 
 def look_up(keys: Slots, sums: NDArray[np.float32], wanted: Slots) -> NDArray[np.float32]:

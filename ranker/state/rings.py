@@ -7,7 +7,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.state.columns import NONE, Slots
+from ranker.state.columns import Slots
 from ranker.state.growing import Field, Int64s, move, widened
 
 
@@ -66,11 +66,20 @@ def discard(ring: Field, count: Int64s, rows: Slots, values: Slots) -> None:
 
 def newest(ring: Field, count: Int64s, row: int, most: int | None = None) -> Slots:
     """A row's values, the newest first, without empty places. A column place beyond the count is empty."""
-    width = ring.rows.spec.width
-    held = min(int(count[row]), width, most or width)
-    values = ring.block(row)[(int(count[row]) - 1 - np.arange(held)) % width]
-    kept: Slots = values[values != NONE]
+    held, width = ring.rows, ring.rows.spec.width
+    kept: Slots = _newest(ring.pool, held.start, width, count, row, width if most is None else most)
     return kept
+
+
+@numba.njit(cache=True, nogil=True)
+def _newest(pool: Slots, start: Int64s, width: int, count: Int64s, row: int, most: int) -> Slots:
+    out, kept = np.empty(min(count[row], width, most), np.int32), 0
+    at = (count[row] - 1) % width
+    for _ in range(len(out)):
+        out[kept] = pool[start[row] + at]
+        kept += out[kept] >= 0
+        at = at - 1 if at else width - 1
+    return out[:kept]
 
 
 def newest_of_many(ring: Field, count: Int64s, rows: Slots, most: int) -> Slots:

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from ranker.events import KINDS, STRENGTH_OF
 from ranker.state import NONE
 from tests.ranker.network import Town, toward
 
@@ -102,3 +103,15 @@ def test_few_stays_say_nothing_of_the_rest(town: Town) -> None:
     town.did("vera", "impression", *names)
     town.did("vera", "dwell", names[0], dwell_ms=20_000)
     assert len(looked_at(town)) == 40
+
+
+def test_reactions_are_the_sums_of_what_the_viewers_events_say_of_each_post(town: Town) -> None:
+    rng, kinds = np.random.default_rng(4), [kind.name for kind in KINDS.values() if not kind.hides]
+    for post in rng.choice(["a", "b", "c"], 60):
+        town.did("vera", "impression", post)
+        town.did("vera", rng.choice(kinds), post)
+    query, viewer = town.query(), town.state.user_ids.slot("vera")
+    post, kind = (field[viewer] for field in (town.state.users.event_post, town.state.users.event_kind))
+    said = np.array([STRENGTH_OF[kind[post == slot]].sum() for slot in query.history])
+    assert query.reactions == pytest.approx(np.sign(said) * np.clip(np.abs(said), 1, 3))
+    assert query.reactions.any()

@@ -16,6 +16,12 @@ def test_the_different_slots_come_in_the_order_they_are_met_without_none(slots: 
 
 @settings(deadline=None)
 @given(many)
+def test_the_different_slots_in_order_rise(slots: list[int]) -> None:
+    assert sets.ordered(np.array(slots, np.int32)).tolist() == sorted({slot for slot in slots if slot >= 0})
+
+
+@settings(deadline=None)
+@given(many)
 def test_a_tally_sums_the_weights_of_each_slot(slots: list[int]) -> None:
     weights = np.arange(len(slots), dtype=np.float64)
     different, sums = sets.tally(np.array(slots, np.int32), weights)

@@ -84,3 +84,14 @@ def test_a_look_up_in_an_empty_row_is_nan() -> None:
     row = Row()
     keys, sums = affinity.read(row.keys, row.sums, row.last_ms, 0, 0, HALF_LIFE_MS)
     assert np.isnan(affinity.look_up(keys, sums, np.array([1, NONE], np.int32))).all()
+
+
+def test_a_row_reads_as_its_places_do_in_numpy() -> None:
+    row, rng = Row(), np.random.default_rng(3)
+    for key, strength, time_ms in zip(rng.integers(0, 5, 40), rng.normal(size=40), range(40), strict=True):
+        row.add(int(key), float(strength), time_ms=40 * time_ms)
+    held = np.argsort(row.keys[0])
+    faded = row.sums[0] * 0.5 ** ((5_000 - row.last_ms[0]) / HALF_LIFE_MS)[:, None]
+    keys, sums = affinity.read(row.keys, row.sums, row.last_ms, 0, 5_000, HALF_LIFE_MS)
+    assert keys.tolist() == row.keys[0][held].tolist()
+    np.testing.assert_allclose(sums, faded[held], rtol=1e-6)
