@@ -22,6 +22,7 @@ _ROWS = 3
 _SEQUENCE_BITS = 22
 _MOST_IN_A_MS = (1 << _SEQUENCE_BITS) - 1
 _MOST = (1 << 64) - 1
+_BEGINNING = 1
 
 
 def number_of(position: str) -> int:
@@ -61,7 +62,8 @@ class Board:
     def shared(cls, workers: int) -> "Board":
         """A new board. Its file is gone with the last process that has it."""
         with tempfile.TemporaryFile() as file:
-            file.truncate(_ROWS * 8 * workers)
+            file.write(bytes(_ROWS * 8 * workers))  # real blocks: a full disk is an error here, not a SIGBUS
+            file.flush()
             return cls(workers, file=os.dup(file.fileno()))
 
     def acknowledge(self, position: str) -> None:
@@ -70,8 +72,12 @@ class Board:
             self._acknowledged[self.worker] = max(int(self._acknowledged[self.worker]), number_of(position))
 
     def fold(self, position: str) -> None:
-        """Tell how far this worker's state has come."""
-        self._folded[self.worker] = number_of(position)
+        """Tell how far this worker's state has come. At the empty position it follows from the beginning."""
+        self._folded[self.worker] = max(number_of(position), _BEGINNING)
+
+    def place(self, worker: int) -> int:
+        """How far a worker's state has come, as `number_of` tells; 0 for one that does not follow."""
+        return int(self._folded[worker])
 
     def behind(self) -> str:
         """The newest position that any worker acknowledged, if it is not folded here; else empty."""

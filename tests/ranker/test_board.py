@@ -1,5 +1,6 @@
 """What workers tell each other."""
 
+import os
 import subprocess
 import sys
 
@@ -64,6 +65,18 @@ def test_a_worker_that_ended_keeps_nothing_back(boards: tuple[Board, Board]) -> 
     first.clear(1)
     assert first.folded_by_all("9-0") == "9-0"
     assert not first.serves(1)
+
+
+def test_a_worker_that_folded_nothing_yet_keeps_all(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    first.fold("9-0")
+    second.fold("")
+    assert order(first.folded_by_all("9-0")) <= order("0-1")
+
+
+def test_the_boards_memory_is_there_before_anybody_writes() -> None:
+    """A file of holes on a full disk would end the process that writes first."""
+    assert os.fstat(Board.shared(64).file).st_blocks > 0
 
 
 def test_another_process_reads_the_board() -> None:
