@@ -7,6 +7,7 @@ An entry that `append` returned for is in the log; how safe the log is on disk i
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import redis
 from feedrank.journal.v1 import journal_pb2
@@ -68,7 +69,7 @@ class Journal:
     @classmethod
     def at_socket(cls, socket: Path, stream: str = STREAM) -> "Journal":
         """A journal on a server that listens on a Unix socket."""
-        return cls.connect(f"unix://{socket}", stream)
+        return cls.connect(f"unix://{quote(str(socket))}", stream)
 
     def append(self, entry: Entry) -> str:
         """Write one entry; its position. It is acknowledged: the server has it as its settings promise."""

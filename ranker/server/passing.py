@@ -10,6 +10,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
+from urllib.parse import quote
 
 import grpc
 from feedrank.v1 import admin_pb2, feed_pb2
@@ -26,12 +27,19 @@ if TYPE_CHECKING:
 _ADMIN = f"/{admin_pb2.DESCRIPTOR.services_by_name['Admin'].full_name}/"
 _PAGE = f"/{feed_pb2.DESCRIPTOR.services_by_name['Feed'].full_name}/GetTimeline"
 _FOREVER_S = 1e9
+_AWAY = grpc.StatusCode.UNAVAILABLE
+_BACK_WITHIN_S = 1.0
 _RETURNS_SOON = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 500))
 
 
 def socket_of(data: Path, worker: int) -> Path:
     """Where a worker listens for the others."""
     return private_socket(data, f"worker-{worker}.sock")
+
+
+def address_at(socket: Path) -> str:
+    """What gRPC calls a socket: its path is that of an URI."""
+    return f"unix:{quote(str(socket))}"
 
 
 class Passing(grpc.ServerInterceptor):
@@ -43,7 +51,7 @@ class Passing(grpc.ServerInterceptor):
         self._board = board
         self._others = {
             worker: grpc.insecure_channel(
-                f"unix:{socket_of(data, worker)}", options=(*limits, *_RETURNS_SOON)
+                address_at(socket_of(data, worker)), options=(*limits, *_RETURNS_SOON)
             )
             for worker in range(board.workers)
             if worker != board.worker
@@ -84,17 +92,42 @@ class Passing(grpc.ServerInterceptor):
             return self._board.worker
 
     def _pass(self, method: str, worker: int, content: bytes, context: grpc.ServicerContext) -> bytes:
-        remaining = context.time_remaining()
-        timeout = remaining if remaining is not None and remaining < _FOREVER_S else None
-        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._others[worker].unary_unary(method)
-        call = ask.future(content, timeout=timeout)
-        context.add_callback(lambda: _give_up(call))
+        call = self._asked(method, worker, content, context)
         try:
-            return call.result()
+            answer: bytes = call.result()
+            return answer
         except grpc.FutureCancelledError:
             context.abort(grpc.StatusCode.CANCELLED, "the caller hung up")
         except grpc.RpcError:
             _abort_as(call, context, method)
+
+    def _asked(self, method: str, worker: int, content: bytes, context: grpc.ServicerContext) -> Any:
+        """A call of another worker, ended.
+
+        A page is asked for again where the channel lags behind the board: it tries to connect now and then
+        only, and the worker may be back.
+        """
+        call = self._ask(method, worker, content, context)
+        if method != _PAGE or call.code() != _AWAY or not self._board.serves(worker):
+            return call
+        again = self._ask(method, worker, content, context, _BACK_WITHIN_S)
+        return call if again.code() in (_AWAY, grpc.StatusCode.DEADLINE_EXCEEDED) else again
+
+    def _ask(
+        self,
+        method: str,
+        worker: int,
+        content: bytes,
+        context: grpc.ServicerContext,
+        patience_s: float | None = None,
+    ) -> Any:
+        """Begin a call of another worker. `patience_s`: wait for a connection; all of it takes no longer."""
+        limits = [one for one in (context.time_remaining(), patience_s) if one is not None]
+        timeout = min((one for one in limits if one < _FOREVER_S), default=None)
+        ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._others[worker].unary_unary(method)
+        call = ask.future(content, timeout=timeout, wait_for_ready=patience_s is not None)
+        context.add_callback(lambda: _give_up(call))
+        return call
 
 
 def _give_up(call: "grpc.Future[bytes]") -> None:
@@ -103,7 +136,7 @@ def _give_up(call: "grpc.Future[bytes]") -> None:
 
 def _abort_as(call: Any, context: grpc.ServicerContext, method: str) -> NoReturn:
     """End a call as the other worker did. A session has ended with its worker."""
-    if method == _PAGE and call.code() == grpc.StatusCode.UNAVAILABLE:
+    if method == _PAGE and call.code() == _AWAY:
         context.set_trailing_metadata((("feedrank-error", CursorExpired.word),))
         context.abort(
             grpc.StatusCode[CursorExpired.status], "the cursor has expired: start again without a cursor"

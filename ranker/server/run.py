@@ -36,7 +36,7 @@ from ranker.server.controls import Controls, Privacy
 from ranker.server.edge import Edge
 from ranker.server.feed import Feed
 from ranker.server.ingest import Ingest
-from ranker.server.passing import Passing, socket_of
+from ranker.server.passing import Passing, address_at, socket_of
 from ranker.server.workers import Workers
 from ranker.service import Service
 from ranker.settings import ServerSettings, Settings
@@ -143,7 +143,7 @@ class Answering:
         settings, data, board = self._settings, self._service.settings.data, self._service.board
         private, path = self._made([self._edge]), socket_of(data, board.worker)
         path.unlink(missing_ok=True)
-        _listen(private, f"unix:{path}")
+        _listen(private, address_at(path))
         path.chmod(0o600)
         private.start()
         self._open.callback(path.unlink, missing_ok=True)
