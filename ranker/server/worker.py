@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import threading
+import time
 from queue import SimpleQueue
 from typing import Any
 
@@ -20,6 +21,8 @@ from ranker.settings import Settings
 log = structlog.get_logger()
 
 _ORPHANS_DRAIN_S = 0.5
+_ORPHANS_END_S = 2.0
+"""Shorter than the next server waits for them: nobody else would kill one that takes long."""
 
 
 def main() -> None:
@@ -57,6 +60,8 @@ def _watch_primary(stop: "SimpleQueue[float]", answers: threading.Event) -> None
     if not answers.is_set():
         os._exit(1)
     stop.put(_ORPHANS_DRAIN_S)
+    time.sleep(_ORPHANS_END_S)
+    os._exit(1)
 
 
 if __name__ == "__main__":
