@@ -1,7 +1,8 @@
 """The readers of a server: processes beside the primary that follow the same journal and share its port.
 
 Each gets what it has to know through its standard input, which stays open as long as the primary lives: when
-that ends, however it ends, the reader ends too. One that dies is started again.
+that ends, however it ends, the reader ends too. One that dies is started again, and one that stands still
+while the primary folds on is killed: the journal would be kept for it for ever.
 """
 
 import json
@@ -10,12 +11,14 @@ import sys
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
 import structlog
 
-from ranker.board import Board
+from ranker.board import PRIMARY, Board
+from ranker.server.passing import socket_of
 from ranker.service import Service
 from ranker.settings import Settings
 
@@ -26,6 +29,8 @@ _PAUSE_S = 0.5
 _LONGEST_PAUSE_S = 30.0
 _SOUND_S = 60.0
 """One that lived so long is started again at once, however often that happens."""
+_STUCK_S = 60.0
+"""A reader may fold nothing for so long while the primary does."""
 _PATIENCE_S = 60.0
 _GRACE_S = 10.0
 """Beyond the time to drain, before one is killed."""
@@ -40,6 +45,10 @@ class Reader:
     begun_s: float = 0.0
     deaths: int = 0
     due_s: float = field(default_factory=time.monotonic)
+    place: int = 0
+    """How far it had folded when it was looked at."""
+    moved_s: float = field(default_factory=time.monotonic)
+    """When it was last seen to fold, or had nothing to fold."""
 
     @property
     def pause_s(self) -> float:
@@ -97,6 +106,8 @@ class Workers:
                 log.warning("worker_killed", pid=process.pid)
                 process.kill()
                 process.wait()
+        for reader in self._readers:
+            self._clear_away(reader)
 
     def _processes(self) -> list["subprocess.Popen[bytes]"]:
         return [one.process for one in self._readers if one.process is not None]
@@ -112,31 +123,53 @@ class Workers:
                 self._launch(reader)
         elif (code := reader.process.poll()) is not None:
             self._bury(reader, code)
+        elif self._is_stuck(reader):
+            log.error("worker_stuck", worker=reader.worker, seconds=_STUCK_S)
+            reader.process.kill()
+
+    def _is_stuck(self, reader: Reader) -> bool:
+        board, place, now = self._board, self._board.place(reader.worker), time.monotonic()
+        up_to_date = place >= board.place(PRIMARY) or not board.serves(reader.worker)
+        if up_to_date or place != reader.place:
+            reader.place, reader.moved_s = place, now
+        return now - reader.moved_s > _STUCK_S
 
     def _bury(self, reader: Reader, code: int) -> None:
-        sound = time.monotonic() - reader.begun_s > _SOUND_S
-        assert reader.process is not None
-        assert reader.process.stdin is not None
-        reader.process.stdin.close()
-        reader.process, reader.deaths = None, 1 if sound else reader.deaths + 1
-        reader.due_s = time.monotonic() + reader.pause_s
         self._board.clear(reader.worker)
-        log.error("worker_died", worker=reader.worker, code=code, again_in_s=reader.pause_s)
+        self._clear_away(reader)
+        if time.monotonic() - reader.begun_s > _SOUND_S:
+            reader.deaths = 0
+        self._put_off(reader, "worker_died", code=code)
+
+    def _put_off(self, reader: Reader, event: str, **why: object) -> None:
+        reader.deaths += 1
+        reader.due_s = time.monotonic() + reader.pause_s
+        log.error(event, worker=reader.worker, again_in_s=reader.pause_s, **why)
+
+    def _clear_away(self, reader: Reader) -> None:
+        """What one that has ended leaves: the pipe to it, and if it was killed its socket."""
+        if reader.process is not None and reader.process.stdin is not None:
+            reader.process.stdin.close()
+        reader.process = None
+        socket_of(self._settings.data, reader.worker).unlink(missing_ok=True)
 
     def _launch(self, reader: Reader) -> None:
-        reader.begun_s = time.monotonic()
-        process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "ranker.server.worker"],
-            stdin=subprocess.PIPE,
-            pass_fds=self._inherited,
-        )
+        reader.begun_s = reader.moved_s = time.monotonic()
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-P", "-m", "ranker.server.worker"],
+                bufsize=0,  # so that nothing is left to write when the pipe of a dead one is closed
+                stdin=subprocess.PIPE,
+                pass_fds=self._inherited,
+                process_group=0,  # a terminal's Ctrl-C is the primary's, also while a reader starts
+            )
+        except OSError as error:  # the system has no memory, or no more processes
+            self._put_off(reader, "worker_not_launched", reason=str(error))
+            return
         reader.process = process
         assert process.stdin is not None
-        try:
+        with suppress(OSError):  # it has died already
             process.stdin.write(self._told(reader.worker))
-            process.stdin.flush()
-        except OSError:  # it has died already
-            return
 
     def _told(self, worker: int) -> bytes:
         told = {

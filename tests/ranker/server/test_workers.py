@@ -3,10 +3,13 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -28,10 +31,11 @@ from ranker.journal import Journal
 from ranker.metrics import Metrics
 from ranker.models import Models
 from ranker.server.feed import Feed
+from ranker.server.passing import Passing, address_at, socket_of
 from ranker.server.run import metrics_address, reserved
-from ranker.server.workers import Reader
+from ranker.server.workers import Reader, Workers
 from ranker.sessions import Sessions, SessionSettings, worker_of
-from ranker.settings import ServerSettings
+from ranker.settings import ServerSettings, Settings
 from ranker.timelines import Timelines
 from tests.conftest import DIMENSION, Launch
 from tests.live import Server, within
@@ -47,8 +51,8 @@ Clients = list[feedrank.Client]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    """Two workers, and posts enough for pages."""
-    server = Server(tmp_path_factory.mktemp("workers") / "data", **SETTINGS).start()
+    """Two workers, and posts enough for pages. In an address their folder's name would say something else."""
+    server = Server(tmp_path_factory.mktemp("workers#1?50%41") / "data", **SETTINGS).start()
     server.client.put_posts(posts())
     yield server
     assert server.stop() == 0
@@ -167,6 +171,10 @@ def test_an_experiment_begins_at_all_workers(clients: Clients) -> None:
     finally:
         clients[0].stop_experiment("which")
     assert {client.timeline("ana", include_seen=True).experiment_variant for client in clients} == {""}
+
+
+def test_a_terminals_signals_come_to_the_primary_only(server: Server) -> None:
+    assert {os.getpgid(one.pid) for one in readers(server)} & {os.getpgid(server.process.pid)} == set()
 
 
 def test_each_worker_has_metrics_of_its_own(server: Server) -> None:
@@ -308,19 +316,14 @@ def test_a_stop_loses_no_write_of_any_worker(stopped: Past, launch: Launch) -> N
 
 
 def test_a_worker_that_is_behind_says_so(tmp_path: Path) -> None:
-    """Its fold does not run. `server.catch_up_s` is over soon, and it answers from what it has."""
-    town, board = playground(), Board.shared(2)
+    """`server.catch_up_s` is over soon, and it answers from what it has."""
+    board = Board.shared(2)
     Board(2, 1, board.file).acknowledge("4000000000000-0")
-    follower = Follower(Journal.at_socket(tmp_path / "no.sock"), Fold(town.state, town.slices), board)
-    log = ImpressionLog(tmp_path, follower.journal, ImpressionSettings())
-    timelines = Timelines(town.view, Models(tmp_path), Sessions(SessionSettings()), log)
-    edge = grpc.server(ThreadPoolExecutor(1))
-    feed_pb2_grpc.add_FeedServicer_to_server(Feed(timelines, follower, Metrics(), ServerSettings()), edge)
-    port = edge.add_insecure_port("127.0.0.1:0")
-    edge.start()
-    with feedrank.Client(f"127.0.0.1:{port}") as client:
+    with (
+        serving(feed_of(tmp_path, 0, board), "127.0.0.1:0") as port,
+        feedrank.Client(f"127.0.0.1:{port}") as client,
+    ):
         answer = client.timeline("vera")
-    edge.stop(0).wait()
     assert [(one.stage, one.reason) for one in answer.degraded] == [("state", "behind")]
 
 
@@ -354,6 +357,109 @@ def test_a_reader_that_dies_again_and_again_is_started_ever_more_rarely() -> Non
     assert pauses == sorted(pauses)
     assert pauses[0] < 1
     assert pauses[-1] == 30
+
+
+@pytest.fixture
+def workers(tmp_path: Path) -> Iterator[Workers]:
+    """One reader to look after, that is not started yet."""
+    workers = Workers(Settings(data=tmp_path), Board.shared(2), "127.0.0.1:0", {})
+    yield workers
+    workers.stop()
+
+
+def test_a_reader_that_the_system_does_not_start_is_tried_again(
+    workers: Workers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    workers._watch.start()
+    assert within(10, lambda: workers._readers[0].deaths > 1)
+
+
+def test_a_reader_that_dies_before_it_was_told_anything_is_started_again(
+    workers: Workers, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/true")
+
+    def told(_: int) -> bytes:
+        time.sleep(0.3)
+        return b"{}\n"
+
+    monkeypatch.setattr(workers, "_told", told)
+    socket_of(tmp_path, 1).touch()
+    workers._watch.start()
+    assert within(10, lambda: workers._readers[0].deaths > 1)
+    assert not socket_of(tmp_path, 1).exists()
+
+
+@pytest.mark.parametrize(("place", "lives"), [("4-0", False), ("9-0", True)])
+def test_a_reader_that_stands_still_while_the_primary_folds_is_killed(
+    workers: Workers, place: str, lives: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ranker.server.workers._STUCK_S", 0.3)
+    board, reader = workers._board, workers._readers[0]
+    reader.process = subprocess.Popen(["sleep", "60"], stdin=subprocess.PIPE)
+    it, process = Board(2, 1, board.file), reader.process
+    board.fold("9-0")
+    it.fold(place)
+    it.serve()
+    workers._watch.start()
+    assert within(1.5, lambda: process.poll() is not None) is not lives
+
+
+def test_an_orphan_that_does_not_come_to_an_end_is_ended() -> None:
+    told = (
+        "import queue, threading, time; from ranker.server.worker import _watch_primary as watch\n"
+        "answers = threading.Event(); answers.set()\n"
+        "threading.Thread(target=watch, args=(queue.SimpleQueue(), answers)).start(); time.sleep(60)"
+    )
+    orphan = subprocess.Popen([sys.executable, "-c", told], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    orphan.communicate(timeout=30)
+    assert orphan.returncode == 1
+
+
+def test_a_page_finds_a_worker_that_is_just_back(tmp_path: Path) -> None:
+    """The channel to it has waited ever longer between its tries to connect."""
+    feed, board = feed_of(tmp_path, 1), Board.shared(2)
+    passing = Passing(tmp_path, board, 2**20)
+    with serving(feed, "127.0.0.1:0") as port, feedrank.Client(f"127.0.0.1:{port}") as client:
+        cursor = client.timeline("vera", size=2).cursor
+    with (
+        serving(feed_of(tmp_path, 0), "127.0.0.1:0", passing) as port,
+        feedrank.Client(f"127.0.0.1:{port}") as client,
+    ):
+        assert not within(2, lambda: not is_expired(client, cursor))
+        with serving(feed, address_at(socket_of(tmp_path, 1))):
+            Board(2, 1, board.file).serve()
+            assert client.timeline("vera", size=2, cursor=cursor).posts
+    passing.close()
+
+
+def feed_of(folder: Path, worker: int, board: Board | None = None) -> Feed:
+    """That of a worker with some people in it, whose fold does not run."""
+    town = playground()
+    follower = Follower(Journal.at_socket(folder / "no.sock"), Fold(town.state, town.slices), board)
+    log = ImpressionLog(folder, follower.journal, ImpressionSettings())
+    timelines = Timelines(town.view, Models(folder), Sessions(SessionSettings(), worker), log)
+    return Feed(timelines, follower, Metrics(), ServerSettings())
+
+
+@contextmanager
+def serving(feed: Feed, address: str, *interceptors: grpc.ServerInterceptor) -> Iterator[int]:
+    """It answers; the port."""
+    edge = grpc.server(ThreadPoolExecutor(1), interceptors=list(interceptors))
+    feed_pb2_grpc.add_FeedServicer_to_server(feed, edge)
+    port = edge.add_insecure_port(address)
+    edge.start()
+    yield port
+    edge.stop(0).wait()
+
+
+def is_expired(client: feedrank.Client, cursor: str) -> bool:
+    try:
+        client.timeline("ana", cursor=cursor)
+    except feedrank.CursorExpired:
+        return True
+    return False
 
 
 def is_free(address: str) -> bool:
