@@ -172,8 +172,10 @@ class Model:
                 f"rows have shape {rows.shape}, not (n, {self.width}): build them with the bundle's features"
             )
         raw = raw_scores(self._steps, rows)
-        chances = np.zeros((len(rows), len(self.head_names)))
-        chances[:, self._columns] = probabilities(raw[:, : len(self.heads)], self._chains)
+        chances = probabilities(raw[:, : len(self.heads)], self._chains)
+        if self._columns != [*range(len(self.head_names))]:
+            known, chances = chances, np.zeros((len(rows), len(self.head_names)))
+            chances[:, self._columns] = known
         return Prediction(chances, self._value(chances, raw))
 
     def _value(self, chances: Doubles, raw: Doubles) -> Doubles:

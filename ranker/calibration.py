@@ -20,6 +20,8 @@ MAX_KNOTS = 64
 CELLS = 256
 LEAST_GAP = 1e-12
 """Knots nearer to each other than this are not told apart."""
+_MOST = 700.0
+"""Log odds beyond this are taken as this: exp overflows beyond 709."""
 _FURTHEST = 1e300
 """A raw score beyond this is taken as this: leaves are finite, but their sum may not be."""
 
@@ -110,11 +112,11 @@ def probabilities(raw: Doubles, calibrations: Chains) -> Doubles:
     >>> probabilities(np.array([[2.0, 2.0], [2.0, 9.0]]), chains([platt, isotonic])).round(6).tolist()
     [[0.5, 0.5], [0.5, 0.8]]
     """
-    log_odds = np.empty_like(raw)
-    _log_odds(raw, calibrations, log_odds)
-    np.clip(log_odds, -700, 700, out=log_odds)  # exp overflows beyond 709
-    calibrated: Doubles = 1.0 / (1.0 + np.exp(-log_odds))
-    return calibrated
+    calibrated = np.empty(raw.shape)
+    _against(raw, calibrations, calibrated)
+    np.exp(calibrated, out=calibrated)
+    calibrated += 1.0
+    return np.divide(1.0, calibrated, out=calibrated)
 
 
 def _lines(calibration: Platt | Isotonic) -> tuple[Doubles, ...]:
@@ -128,7 +130,8 @@ def _lines(calibration: Platt | Isotonic) -> tuple[Doubles, ...]:
 
 
 @njit(cache=True, nogil=True)
-def _log_odds(raw: Doubles, chain: Chains, log_odds: Doubles) -> None:
+def _against(raw: Doubles, chain: Chains, out: Doubles) -> None:
+    """Write the log odds against: those of the probability with the other sign."""
     for head in range(raw.shape[1]):
         end = chain.head_lines[head + 1]
         for row in range(len(raw)):
@@ -137,4 +140,5 @@ def _log_odds(raw: Doubles, chain: Chains, log_odds: Doubles) -> None:
             low = chain.cell_line[head, int(cell)]
             while low + 1 < end and chain.begin[low + 1] <= score:
                 low += 1
-            log_odds[row, head] = chain.z[low] + chain.slope[low] * (score - chain.x[low])
+            log_odds = chain.z[low] + chain.slope[low] * (score - chain.x[low])
+            out[row, head] = -min(max(log_odds, -_MOST), _MOST)
