@@ -8,12 +8,16 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch, kernel
 from ranker.sets import grouped, members
 from ranker.slices import Slices
 from ranker.state import NONE, State
 from ranker.state.columns import Array, Slots
 
 Mask = NDArray[np.bool_]
+
+_AHEAD = 32
+"""Posts whose columns are asked for before their turn comes."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,22 @@ class Found(NamedTuple):
 
 
 NOTHING = Found(np.zeros(0, np.int32), np.zeros(0, np.float32))
+
+
+class Read(NamedTuple):
+    """Columns of posts that nearly every stage wants, read together."""
+
+    author: Slots
+    created_ms: NDArray[np.int64]
+    form: NDArray[np.uint8]
+    parent: Slots
+    deleted: Mask
+
+    def at(self, rows: Array | slice) -> "Read":
+        """Those of some rows."""
+        return Read(
+            self.author[rows], self.created_ms[rows], self.form[rows], self.parent[rows], self.deleted[rows]
+        )
 
 
 class Candidates:
@@ -77,17 +97,42 @@ class Candidates:
         return len(self.slot)
 
     def __getitem__(self, rows: Array | slice) -> "Candidates":
-        return Candidates(self.state, self.slot[rows], self.brought[rows], self.score[rows])
+        some = Candidates(self.state, self.slot[rows], self.brought[rows], self.score[rows])
+        if "_read" in vars(self):  # what lies together here is cheaper than what lies anywhere there
+            some._read = self._read.at(rows)
+        return some
 
     @cached_property
+    def _read(self) -> Read:
+        posts = self.state.posts
+        return Read(
+            *_read(self.slot, posts.author, posts.created_ms, posts.form, posts.parent, posts.deleted)
+        )
+
+    @property
     def author(self) -> Slots:
         """int32 (n,)."""
-        return self.state.posts.author[self.slot]
+        return self._read.author
 
-    @cached_property
+    @property
     def created_ms(self) -> NDArray[np.int64]:
         """int64 (n,)."""
-        return self.state.posts.created_ms[self.slot]
+        return self._read.created_ms
+
+    @property
+    def form(self) -> NDArray[np.uint8]:
+        """uint8 (n,), bits REPLY, REPOST, QUOTE, REMIX."""
+        return self._read.form
+
+    @property
+    def parent(self) -> Slots:
+        """int32 (n,)."""
+        return self._read.parent
+
+    @property
+    def deleted(self) -> Mask:
+        """bool (n,)."""
+        return self._read.deleted
 
     @cached_property
     def language(self) -> Slots:
@@ -108,16 +153,6 @@ class Candidates:
     def provenance(self) -> NDArray[np.uint8]:
         """uint8 (n,)."""
         return self.state.posts.provenance[self.slot]
-
-    @cached_property
-    def form(self) -> NDArray[np.uint8]:
-        """uint8 (n,), bits REPLY, REPOST, QUOTE, REMIX."""
-        return self.state.posts.form[self.slot]
-
-    @cached_property
-    def parent(self) -> Slots:
-        """int32 (n,)."""
-        return self.state.posts.parent[self.slot]
 
     @cached_property
     def first_source(self) -> NDArray[np.intp]:
@@ -150,3 +185,36 @@ def _merged(slot: Slots, bit: NDArray[np.uint32], score: Array) -> tuple[Slots, 
         brought[number[i]] |= bit[i]
         first[number[i]] = score[i]
     return different, brought, first
+
+
+@kernel
+def _read(
+    slots: Slots,
+    author: Slots,
+    created_ms: NDArray[np.int64],
+    form: NDArray[np.uint8],
+    parent: Slots,
+    deleted: Mask,
+) -> tuple[Slots, NDArray[np.int64], NDArray[np.uint8], Slots, Mask]:
+    """The columns at some slots. They lie anywhere in memory and are asked for early, all at once."""
+    n = len(slots)
+    read = (
+        np.empty(n, np.int32),
+        np.empty(n, np.int64),
+        np.empty(n, np.uint8),
+        np.empty(n, np.int32),
+        np.empty(n, np.bool_),
+    )
+    for i in range(-_AHEAD, n):
+        if i + _AHEAD < n:
+            ahead = slots[i + _AHEAD]
+            fetch(author, ahead)
+            fetch(created_ms, ahead)
+            fetch(form, ahead)
+            fetch(parent, ahead)
+            fetch(deleted, ahead)
+        if i >= 0:
+            slot = slots[i]
+            read[0][i], read[1][i], read[2][i] = author[slot], created_ms[slot], form[slot]
+            read[3][i], read[4][i] = parent[slot], deleted[slot]
+    return read

@@ -9,8 +9,7 @@ MAX_AGE_MS = 30 * 86_400_000
 
 def deleted(_query: Query, posts: Candidates) -> Mask:
     """It was deleted, or the post it refers to was."""
-    columns = posts.state.posts
-    gone: Mask = columns.deleted[posts.slot] | columns.deleted[posts.parent]
+    gone: Mask = posts.deleted | posts.state.posts.deleted[posts.parent]
     return gone
 
 

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from ranker.candidates import NOTHING, Candidates, Found, among, any_among
 from ranker.state import NONE, State
-from tests.ranker.network import Town
+from tests.ranker.network import Town, playground
 
 slots = st.lists(st.integers(0, 30), unique=True, max_size=15)
 
@@ -48,6 +48,19 @@ def test_columns_are_those_of_the_posts() -> None:
     assert [town.state.user_ids.names[slot] for slot in posts.author] == ["ben", "ana"]
     assert posts.community.tolist() == [NONE, 0]
     assert posts[np.array([1])].topics[0, 0] == town.state.topic_ids.slot("tea")
+
+
+@pytest.mark.parametrize("name", ["author", "created_ms", "form", "parent", "deleted"])
+@pytest.mark.parametrize("size", [0, 1, 31, 200])
+def test_what_is_read_together_is_what_each_column_holds(name: str, size: int) -> None:
+    state, rng = playground().state, np.random.default_rng(size)
+    posts = Candidates.of(state, rng.integers(0, state.posts.size, size, dtype=np.int32))
+    column, some = getattr(state.posts, name), rng.permutation(size)[: size // 2]
+    before = posts[some]
+    for read in (posts, before, posts[some]):
+        values = getattr(read, name)
+        assert values.dtype == column.dtype
+        assert values.tolist() == column[read.slot].tolist()
 
 
 @settings(deadline=None)
