@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from prometheus_client.core import GaugeMetricFamily
@@ -45,6 +46,12 @@ class Metrics:
             registry=registry,
         )
         self._experiment = ""
+        # What a name counts to is looked up once: that takes as long as counting.
+        self._request = cache(self.requests.labels)
+        self._request_seconds = cache(self.request_seconds.labels)
+        self._stage = cache(self.stage_seconds.labels)
+        self._source = cache(self.candidates.labels)
+        self._filter = cache(self.removed.labels)
         self.rows = Counter("feedrank_rows", "Rows of write calls.", ["kind", "outcome"], registry=registry)
 
     def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
@@ -55,14 +62,19 @@ class Metrics:
         """A gauge that is 1 under a label that is read when somebody asks."""
         self.registry.register(_Label(f"feedrank_{name}", meaning, label, read))
 
+    def called(self, method: str, code: str, seconds: float) -> None:
+        """Count a call."""
+        self._request(method, code).inc()
+        self._request_seconds(method).observe(seconds)
+
     def observe(self, trace: Trace) -> None:
         """Count what happened on the way of one answer."""
         for stage, seconds in trace.seconds.items():
-            self.stage_seconds.labels(stage).observe(seconds)
+            self._stage(stage).observe(seconds)
         for source, found in trace.found.items():
-            self.candidates.labels(source).inc(found)
+            self._source(source).inc(found)
         for name, removed in trace.removed.items():
-            self.removed.labels(name).inc(removed)
+            self._filter(name).inc(removed)
         self.scored.observe(trace.scored)
         for stage, reason in trace.degraded:
             self.degraded.labels(stage, reason).inc()

@@ -64,10 +64,9 @@ def _social_proof(state: State, query: Query, slot: int) -> Reason:
 
 def _co_engagement(state: State, query: Query, slot: int) -> Reason:
     """Names the viewer's post that shares most people with this one."""
-    people = np.unique(_engagers(state, slot))
+    people = _engagers(state, slot)
     others = query.liked[query.liked != slot]
-    theirs = state.posts.engagers[others]
-    shared = among(np.where(theirs == query.viewer, NONE, theirs), people).sum(axis=1)
+    shared = among(state.posts.engagers[others], np.sort(people[people != query.viewer])).sum(axis=1)
     if not shared.any():
         return _interests(state, query, slot)
     liked = int(others[shared.argmax()])
@@ -89,8 +88,8 @@ def _interests(state: State, query: Query, slot: int) -> Reason:
 
 def _did(state: State, user: int, slot: int) -> str:
     """The strongest thing that a user did to a post, as far as remembered."""
-    at = state.users.event_post[user] == slot
-    deeds = [KINDS[int(number)] for number in state.users.event_kind[user][at] if number]
+    at = state.users.event_post.block(user) == slot
+    deeds = [KINDS[number] for number in state.users.event_kind.block(user)[at].tolist() if number]
     told = [kind for kind in deeds if kind.did]
     return max(told, key=lambda kind: kind.strength).did if told else "engaged with"
 
@@ -136,7 +135,7 @@ _REASONS: dict[str, Callable[[State, Query, int], Reason]] = {
 
 
 def _engagers(state: State, slot: int) -> Slots:
-    people: Slots = state.posts.engagers[slot]
+    people: Slots = state.posts.engagers.block(slot)
     known: Slots = people[people != NONE]
     return known
 

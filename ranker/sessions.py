@@ -22,7 +22,7 @@ from ranker.pipeline import Ranking
 from ranker.query import Ask
 from ranker.selection import SPREADS
 from ranker.state import NONE, State
-from ranker.state.columns import Slots
+from ranker.state.columns import Array, Slots
 
 _KEY_BYTES = 12
 
@@ -71,11 +71,11 @@ class Session:
         posts = ranking.scored.posts
         self.ids += state.post_ids.texts(posts.slot)
         self.left_out += state.post_ids.texts(ranking.left_out)
-        self.brought = np.append(self.brought, posts.brought)
-        self.propensity = np.append(self.propensity, ranking.propensity)
-        self.score = np.append(self.score, ranking.scored.score)
+        self.brought = _longer(self.brought, posts.brought)
+        self.propensity = _longer(self.propensity, ranking.propensity)
+        self.score = _longer(self.score, ranking.scored.score)
         for name, held in self.spreads.items():
-            self.spreads[name] = np.append(held, ranking.scored.multipliers[name])
+            self.spreads[name] = _longer(held, ranking.scored.multipliers[name])
         self.complete = whole and not len(posts)
 
     def ends_at(self, place: int) -> bool:
@@ -143,6 +143,10 @@ class Sessions:
 
     def __len__(self) -> int:
         return len(self._open)
+
+
+def _longer(held: Array, more: Array) -> Array:
+    return np.concatenate([held, more]) if len(held) else more
 
 
 def worker_of(cursor: str) -> int:

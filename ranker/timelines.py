@@ -300,13 +300,12 @@ class Timelines:
     def _placed(self, viewer: Query, ranking: Ranking, names: tuple[str, ...]) -> list[Placed]:
         posts, state = ranking.scored.posts, self.state
         sources = [names[bit] if bit >= 0 else "" for bit in posts.first_source.tolist()]
-        authors = [state.user_ids.text(author) if author != NONE else "" for author in posts.author.tolist()]
-        return [
-            Placed(post_id, author, source, reason(state, viewer, source, slot))
-            for post_id, author, source, slot in zip(
-                state.post_ids.texts(posts.slot), authors, sources, posts.slot.tolist(), strict=True
-            )
+        ids, authors = state.post_ids.texts(posts.slot), state.user_ids.texts(posts.author)
+        reasons = [
+            reason(state, viewer, source, slot)
+            for source, slot in zip(sources, posts.slot.tolist(), strict=True)
         ]
+        return [Placed(*one) for one in zip(ids, authors, sources, reasons, strict=True)]
 
     def _record(self, answer: Answer, trace: Trace) -> None:
         if answer.post_ids and not trace.gone():  # what nobody received was not served

@@ -71,8 +71,7 @@ class Edge(grpc.ServerInterceptor):
         return call
 
     def _observe(self, name: str, code: str, seconds: float) -> None:
-        self._metrics.requests.labels(name, code).inc()
-        self._metrics.request_seconds.labels(name).observe(seconds)
+        self._metrics.called(name, code, seconds)
         log.debug("call", method=name, code=code, ms=round(1000 * seconds, 2))
 
 

@@ -14,52 +14,58 @@ from ranker.timelines import Explanation, Page, Ranked
 
 def timeline(page: Page, *, with_probabilities: bool) -> feed_pb2.GetTimelineResponse:
     """A page of a timeline."""
-    return feed_pb2.GetTimelineResponse(
+    answer = feed_pb2.GetTimelineResponse(
         request_id=page.request_id,
-        posts=posts(page, with_probabilities=with_probabilities),
         cursor=page.cursor,
         model_version=page.model_version,
         experiment_variant=page.serving.variant,
         degraded=degraded(page.trace),
     )
+    for row in range(len(page.placed)):  # filled where they stand: a list of posts would be copied
+        _fill(answer.posts.add(), page, row, with_probabilities=with_probabilities)
+    return answer
 
 
 def ranked(answer: Ranked, *, with_probabilities: bool) -> feed_pb2.RankPostsResponse:
     """The caller's posts in order."""
-    return feed_pb2.RankPostsResponse(
-        request_id=answer.page.request_id,
-        posts=posts(answer.page, with_probabilities=with_probabilities),
+    page = answer.page
+    message = feed_pb2.RankPostsResponse(
+        request_id=page.request_id,
         unknown_post_ids=answer.unknown,
         removed=[feed_pb2.RemovedPost(post_id=post, filter=name) for post, name in answer.removed],
-        model_version=answer.page.model_version,
-        experiment_variant=answer.page.serving.variant,
-        degraded=degraded(answer.page.trace),
+        model_version=page.model_version,
+        experiment_variant=page.serving.variant,
+        degraded=degraded(page.trace),
     )
+    for row in range(len(page.placed)):
+        _fill(message.posts.add(), page, row, with_probabilities=with_probabilities)
+    return message
 
 
 def similar(page: Page) -> feed_pb2.SimilarPostsResponse:
     """Posts near one post."""
-    return feed_pb2.SimilarPostsResponse(
-        request_id=page.request_id,
-        posts=posts(page, with_probabilities=False),
-        degraded=degraded(page.trace),
-    )
+    answer = feed_pb2.SimilarPostsResponse(request_id=page.request_id, degraded=degraded(page.trace))
+    for row in range(len(page.placed)):
+        _fill(answer.posts.add(), page, row, with_probabilities=False)
+    return answer
 
 
 def explanation(told: Explanation, ask: Ask, post_id: str) -> feed_pb2.ExplainPostResponse:
     """Where a post stands."""
     standing, text = _standing(told, ask, post_id)
-    return feed_pb2.ExplainPostResponse(
+    answer = feed_pb2.ExplainPostResponse(
         request_id=told.request_id,
         standing=standing,
         text=text,
         filters=[name for name, _ in told.filters],
         sources=told.sources,
-        post=posts(told.page, with_probabilities=True)[0] if told.page else None,
         features=_features(told.values),
         model_version=told.model_version,
         degraded=degraded(told.trace),
     )
+    if told.page:
+        _fill(answer.post, told.page, 0, with_probabilities=True)
+    return answer
 
 
 def _standing(told: Explanation, ask: Ask, post_id: str) -> tuple[feed_pb2.Standing.ValueType, str]:
@@ -98,27 +104,20 @@ def _features(values: Sequence[float]) -> list[feed_pb2.FeatureValue]:
     ]
 
 
-def posts(page: Page, *, with_probabilities: bool) -> list[feed_pb2.RankedPost]:
-    """The posts of an answer."""
-    answer = []
-    for i, (one, score) in enumerate(zip(page.placed, page.ranking.scored.score.tolist(), strict=True)):
-        message = feed_pb2.RankedPost(
-            post_id=one.post_id,
-            author_id=one.author_id,
-            score=score,
-            position=page.first_place + i,
-            source=one.source,
-            reason=feed_pb2.Reason(
-                code=one.reason.code,
-                text=one.reason.text,
-                user_ids=one.reason.user_ids,
-                post_ids=one.reason.post_ids,
-            ),
-        )
-        if with_probabilities:
-            _explain_score(message, page, i)
-        answer.append(message)
-    return answer
+def _fill(message: feed_pb2.RankedPost, page: Page, row: int, *, with_probabilities: bool) -> None:
+    """One post of an answer."""
+    one = page.placed[row]
+    message.post_id = one.post_id
+    message.author_id = one.author_id
+    message.score = page.ranking.scored.score[row]
+    message.position = page.first_place + row
+    message.source = one.source
+    message.reason.code = one.reason.code
+    message.reason.text = one.reason.text
+    message.reason.user_ids.extend(one.reason.user_ids)
+    message.reason.post_ids.extend(one.reason.post_ids)
+    if with_probabilities:
+        _explain_score(message, page, row)
 
 
 def _explain_score(message: feed_pb2.RankedPost, page: Page, row: int) -> None:

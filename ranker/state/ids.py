@@ -30,6 +30,8 @@ class Ids:
     [1, -1]
     >>> ids.names[2]
     'kite'
+    >>> ids.texts(np.array([1, NONE, 2]))
+    ['owl', '', 'kite']
     """
 
     def __init__(self, names: Sequence[str] = ()) -> None:
@@ -124,9 +126,9 @@ class Ids:
         return self._pool[self._ends[slot] : self._ends[slot + 1]].tobytes().decode()
 
     def texts(self, slots: Slots) -> list[str]:
-        """The ids of slots, none of which is NONE."""
+        """The ids of slots; an empty one for NONE."""
         pool = self._pool.data
-        starts, ends = self._ends[slots].tolist(), self._ends[slots + 1].tolist()
+        starts, ends = self._ends[slots].tolist(), self._ends[slots + 1].tolist()  # NONE ends at 0
         return [str(pool[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
 
 
