@@ -4,7 +4,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Found, among
+from ranker.candidates import Found
 from ranker.query import Query
 from ranker.sets import holds, place, table
 from ranker.state import State
@@ -14,15 +14,6 @@ _NOTHING = np.zeros(0, np.int32)
 _STEPS = 1024
 """Into which the range of scores is cut, to find those that can be among the best."""
 Doubles = NDArray[np.float64]
-
-
-def not_met(query: Query, slots: Slots) -> Slots:
-    """The posts that the viewer has not met, in this session or before; all where these fill no page.
-
-    A source brings only so many: a post that the filters take out again must not take the place of a new one.
-    """
-    new = slots[~among(slots, query.met) & ~among(slots, query.ask.shown)]
-    return new if len(new) >= query.ask.size else slots
 
 
 def newest(state: State, slots: Slots) -> Doubles:
@@ -48,7 +39,11 @@ def most(slots: Slots, scores: Doubles, limit: int, times: int = 1) -> Found:
 
 
 def most_new(query: Query, slots: Slots, scores: Doubles, limit: int, times: int = 1) -> Found:
-    """As `most`, of the posts that `not_met` leaves."""
+    """As `most`, of the posts that the viewer has not met, in this session or before.
+
+    Of all where these fill no page. A source brings only so many: a post that the filters take out again must
+    not take the place of a new one.
+    """
     ask = query.ask
     best, score, new = _most(slots, scores, query.met, ask.shown, ask.size, limit, times)
     return Found(best, score) if new >= ask.size else most(slots, scores, limit, times)

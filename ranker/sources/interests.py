@@ -1,14 +1,17 @@
 """Posts near what the viewer likes, by vector."""
 
+import numba
 import numpy as np
 from feedrank.v1 import types_pb2
 
 from ranker.candidates import NOTHING, Found, Mask, View, among
 from ranker.filters.lifetime import MAX_AGE_MS
 from ranker.query import Query
+from ranker.sets import holds, place, table
+from ranker.slice import Cosines
 from ranker.slices import Found as Near
-from ranker.sources.best import not_met
 from ranker.state import NONE
+from ranker.state.columns import Slots
 
 _SPARE = 1.5
 """Searches overlap, and filters take some away: each brings this much more than its share."""
@@ -23,13 +26,69 @@ def interests(query: Query, view: View, limit: int) -> Found:
     share = max(int(_SPARE * limit / len(query.interests)), 1)
     found = _search(query, view, share)
     strength = (query.interest_weights / query.interest_weights.max())[:, None] * 0.2 + 0.8
-    kept = among(found.slots, not_met(query, np.unique(found.slots[found.slots >= 0])))
-    kept &= np.cumsum(kept, axis=1) <= share
-    slots, scores = found.slots[kept], (found.cosines * strength)[kept]
-    best_first = np.argsort(-scores, kind="stable")
-    _, first = np.unique(slots[best_first], return_index=True)
-    best = best_first[np.sort(first)[:limit]]
-    return Found(slots[best], scores[best].astype(np.float32))
+    ask = query.ask
+    return Found(
+        *_merged(found.slots, found.cosines * strength, query.met, ask.shown, ask.size, share, limit)
+    )
+
+
+@numba.njit(cache=True, nogil=True)
+def _merged(
+    slots: Slots, scores: Cosines, met: Slots, shown: Slots, enough: int, share: int, limit: int
+) -> tuple[Slots, Cosines]:
+    """The best of several interests' posts, each once, best first: of each interest so many at most.
+
+    slots: int32 (interests, k), each row best first, -1 where fewer were found. Posts that were met or shown
+    are left out, unless the others are not `enough`.
+    """
+    entered = table(slots.size)
+    new = _new(slots, met, shown, enough, entered) >= enough
+    entered[:] = -1
+    at, taken = np.zeros(len(slots), np.int64), np.zeros(len(slots), np.int64)
+    found, value = np.empty(limit, np.int32), np.empty(limit, np.float32)
+    count = 0
+    while count < limit:
+        best = -1
+        for row in range(len(slots)):
+            at[row] = _next(slots[row], at[row], met, shown, new) if taken[row] < share else slots.shape[1]
+            if at[row] < slots.shape[1] and (best < 0 or scores[row, at[row]] > scores[best, at[best]]):
+                best = row
+        if best < 0:
+            break
+        slot, score = slots[best, at[best]], scores[best, at[best]]
+        at[best] += 1
+        taken[best] += 1
+        free = place(entered, slot)
+        if entered[free] < 0:
+            entered[free] = found[count] = slot
+            value[count] = score
+            count += 1
+    return found[:count], value[:count]
+
+
+@numba.njit(cache=True, nogil=True)
+def _new(slots: Slots, met: Slots, shown: Slots, enough: int, entered: Slots) -> int:
+    """How many different posts were neither met nor shown, counted up to `enough` in an empty table."""
+    count = 0
+    flat = slots.ravel()
+    for i in range(len(flat)):
+        slot = flat[i]
+        free = place(entered, slot)
+        if slot < 0 or entered[free] >= 0 or holds(met, slot) or holds(shown, slot):
+            continue
+        entered[free] = slot
+        count += 1
+        if count == enough:
+            break
+    return count
+
+
+@numba.njit(cache=True, nogil=True)
+def _next(row: Slots, at: int, met: Slots, shown: Slots, new: bool) -> int:
+    """Where the next post of a row is that may be taken; its length where none is."""
+    while at < len(row) and (row[at] < 0 or (new and (holds(met, row[at]) or holds(shown, row[at])))):
+        at += 1
+    return at
 
 
 def _search(query: Query, view: View, share: int) -> Near:

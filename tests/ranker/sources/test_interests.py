@@ -1,7 +1,11 @@
+import numpy as np
 import pytest
 from feedrank.v1 import types_pb2
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ranker.sources import interests
+from ranker.state.columns import Array
 from tests.ranker.network import Town, toward
 
 
@@ -65,3 +69,27 @@ def test_posts_made_with_ai_take_no_place_where_the_viewer_wants_none(town: Town
     names = town.names(interests(town.query(), town.view, 4).slot)
     assert names
     assert not [name for name in names if name.startswith("made")]
+
+
+def in_numpy(slots: Array, scores: Array, met: Array, enough: int, share: int, limit: int) -> Array:
+    """What is merged of the rows of several interests, each best first, by sorting all."""
+    new = (slots >= 0) & ~np.isin(slots, met)
+    kept = new if len(np.unique(slots[new])) >= enough else slots >= 0
+    kept = kept & (np.cumsum(kept, axis=1) <= share)
+    best_first = np.argsort(-scores[kept], kind="stable")
+    _, first = np.unique(slots[kept][best_first], return_index=True)
+    best = best_first[np.sort(first)[:limit]]
+    return np.stack([slots[kept][best], scores[kept][best]])
+
+
+@settings(deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(0, 25), st.integers(1, 12), st.integers(1, 20))
+def test_interests_are_merged_as_if_all_were_sorted(seed: int, met: int, share: int, limit: int) -> None:
+    rng, merged = np.random.default_rng(seed), interests.__globals__["_merged"]
+    slots = np.stack([rng.permutation(30)[:12] for _ in range(3)]).astype(np.int32)
+    scores = -np.sort(rng.integers(-4, 0, slots.shape) * -0.25, axis=1).astype(np.float32)
+    slots[1, 8:], scores[1, 8:] = -1, np.nan
+    seen, shown = np.arange(met, dtype=np.int32), np.arange(25, 27, dtype=np.int32)
+    found = np.stack(merged(slots, scores, seen, shown, 6, share, limit))
+    expected = in_numpy(slots, scores, np.append(seen, shown), 6, share, limit)
+    assert found.tolist() == expected.tolist()
