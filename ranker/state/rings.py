@@ -94,9 +94,12 @@ def _newest_of_many(pool: Slots, start: Int64s, width: int, count: Int64s, rows:
         row = rows[i]
         if row >= 0 and count[row] > 0:
             at = (count[row] - 1) % width
-            for j in range(min(count[row], width, most)):
-                out[i, j] = pool[start[row] + at]
-                at = at - 1 if at else width - 1
+            held = min(count[row], width, most)
+            first = start[row] + at
+            for j in range(min(held, at + 1)):
+                out[i, j] = pool[first - j]
+            for j in range(at + 1, held):
+                out[i, j] = pool[first - j + width]
     return out
 
 
