@@ -68,8 +68,7 @@ def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
             (columns.opposers, columns.opposer_count),
         )
     )
-    company = _company(good, bad, query.liked[:_POSTS], query.disliked[:_POSTS], query.viewer)
-    _expected(good, bad, posts.slot, company, query.viewer, rows)
+    _rows(good, bad, query.liked[:_POSTS], query.disliked[:_POSTS], posts.slot, query.viewer, rows)
 
 
 @kernel
@@ -103,6 +102,13 @@ def _company(good: Rings, bad: Rings, liked: Slots, disliked: Slots, viewer: int
                     to[entered], sign[entered] = j, reaction
                     entered += 1
     return Company(post, mean, given - mean, user, newest, before, to, sign)
+
+
+@kernel
+def _rows(
+    good: Rings, bad: Rings, liked: Slots, disliked: Slots, slots: Slots, viewer: int, rows: Rows
+) -> None:
+    _expected(good, bad, slots, _company(good, bad, liked, disliked, viewer), viewer, rows)
 
 
 @kernel

@@ -1,12 +1,13 @@
 """Who wrote the post."""
 
-import numpy as np
-
 from ranker.candidates import Candidates
 from ranker.features import counts
 from ranker.features.counts import cells
 from ranker.features.declaration import Feature, Group, Rows
+from ranker.kernels import fetch, kernel
 from ranker.query import Query
+from ranker.state.columns import Slots
+from ranker.state.tables import Int64s
 
 _RATES = ("click", "like", "reply", "share", "follow", "negative")
 
@@ -17,9 +18,7 @@ _RATED = cells(*((name, "ever") for name in _RATES), ("like", "3d"))
 
 def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
     users, author = posts.state.users, posts.author
-    rows[:, 0] = users.followers[author]
-    rows[:, 1] = users.post_count[author]
-    rows[:, 2] = np.maximum(query.now_ms - users.created_ms[author], 0) / 86_400_000
+    _standing(author, users.followers, users.post_count, users.created_ms, query.now_ms, rows)
     counts.fill(
         users.received,
         users.received_ms,
@@ -30,6 +29,20 @@ def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
         rows[:, 3:4],
         rows[:, 4:],
     )
+
+
+@kernel
+def _standing(
+    authors: Slots, followers: Slots, post_count: Int64s, created_ms: Int64s, now_ms: int, rows: Rows
+) -> None:
+    for author in authors:
+        fetch(followers, author)
+        fetch(post_count, author)
+        fetch(created_ms, author)
+    for i in range(len(authors)):
+        author = authors[i]
+        rows[i, 0], rows[i, 1] = followers[author], post_count[author]
+        rows[i, 2] = max(now_ms - created_ms[author], 0) / 86_400_000
 
 
 GROUP = Group(

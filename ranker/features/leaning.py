@@ -44,6 +44,7 @@ _NEAR = 64
 """Posts that are looked through for near ones, the last met."""
 _FADE = 32
 """After so many posts more a reaction counts half."""
+_FADES = np.exp2(np.arange(1 - _NEAR, 1) / _FADE).astype(np.float32)
 _SHRINK_NEAR = np.float32(2)
 _BUCKETS = 1 << 13
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -53,6 +54,21 @@ _SHOWN, _NEGATIVE = COUNTERS.index("impression"), COUNTERS.index("negative")
 
 Floats = NDArray[np.float64]
 Singles = NDArray[np.float32]
+
+
+class Known(NamedTuple):
+    """Columns of posts, and of communities and languages."""
+
+    topics: Slots
+    author: Slots
+    community: Slots
+    language: Slots
+    counter: Singles
+    shown: Int64s
+    engaged: Int64s
+    shown_in: Int64s
+    """Of languages."""
+    engaged_in: Int64s
 
 
 class Learned(NamedTuple):
@@ -67,32 +83,45 @@ class Learned(NamedTuple):
 
 def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
     state, met, reactions = posts.state, query.history, query.reactions
-    vectors = widened(state.posts.vector, met)
-    anybody = _reception(state, met, 1, reactions)
-    learned = _learned(_words(state, met), vectors, anybody, reactions)
+    known, vectors = _known(state), widened(state.posts.vector, met)
+    learned = _taught(known, met, vectors, reactions)
     directions = np.concatenate([learned.direction[None], vectors[-_NEAR:]])
     cosine = cosines(state.posts.vector, posts.slot, directions).T
-    anybody = _reception(state, posts.slot, 0, np.zeros(len(posts), np.float32))
-    _odds(anybody, _words(state, posts.slot), cosine[0], learned, rows[:, :4])
+    _lean(known, posts.slot, cosine[0], learned, rows[:, :4])
     _reaction_before(posts.slot, met, reactions, rows[:, 4])
     _of_near(cosine[1:], reactions[-_NEAR:], rows[:, 5:])
 
 
-def _reception(state: State, slots: Slots, views: int, reactions: Singles) -> Floats:
-    """Log odds that somebody who meets the post reacts in a good way: float64 (n,).
-
-    Left out are so many views with the reactions.
-    """
+def _known(state: State) -> Known:
     posts, communities, languages = state.posts, state.communities, state.languages
-    usual = _usual(
-        posts.community[slots],
-        posts.language[slots],
+    return Known(
+        posts.topics,
+        posts.author,
+        posts.community,
+        posts.language,
+        posts.counter,
         communities.shown,
         communities.engaged,
         languages.shown,
         languages.engaged,
     )
-    return _received(posts.counter, slots, views, reactions, usual)
+
+
+@kernel
+def _reception(known: Known, slots: Slots, views: int, reactions: Singles) -> Floats:
+    """Log odds that somebody who meets the post reacts in a good way: float64 (n,).
+
+    Left out are so many views with the reactions.
+    """
+    usual = _usual(
+        known.community[slots],
+        known.language[slots],
+        known.shown,
+        known.engaged,
+        known.shown_in,
+        known.engaged_in,
+    )
+    return _received(known.counter, slots, views, reactions, usual)
 
 
 @kernel
@@ -130,10 +159,10 @@ def _received(counter: Singles, slots: Slots, views: int, reactions: Singles, us
     return odds
 
 
-def _words(state: State, slots: Slots) -> Slots:
+@kernel
+def _words(known: Known, slots: Slots) -> Slots:
     """Buckets of topics, author and community: int32 (n, topics + 3), then -1."""
-    posts = state.posts
-    return _hashed(slots, posts.topics, posts.author[slots], posts.community[slots])
+    return _hashed(slots, known.topics, known.author[slots], known.community[slots])
 
 
 @kernel
@@ -157,6 +186,20 @@ def _enter(slot: int, kind: int, out: Slots, row: int, known: int) -> int:
         return known
     out[row, known] = int((np.uint64(slot * 3 + kind) * _GOLDEN) >> np.uint64(51))
     return known + 1
+
+
+@kernel
+def _taught(known: Known, met: Slots, vectors: Singles, reactions: Singles) -> Learned:
+    """The model of a viewer who met these posts."""
+    anybody = _reception(known, met, 1, reactions)
+    return _learned(_words(known, met), vectors, anybody, reactions)
+
+
+@kernel
+def _lean(known: Known, slots: Slots, along: Singles, learned: Learned, rows: Rows) -> None:
+    """What the model says of posts whose vectors point so far along its direction."""
+    anybody = _reception(known, slots, 0, np.zeros(len(slots), np.float32))
+    _odds(anybody, _words(known, slots), along, learned, rows)
 
 
 @kernel
@@ -228,9 +271,8 @@ def _of_near(cosine: Singles, reactions: Singles, rows: Rows) -> None:
     cosine: float32 (m, n), NaN for a candidate without a vector, of which nothing is known.
     """
     m = len(reactions)
-    fade = np.exp2(np.arange(1 - m, 1) / _FADE).astype(np.float32)
     mean = np.float32(reactions.sum() / max(m, 1))
-    _smoothed(cosine, fade, reactions - mean, rows)
+    _smoothed(cosine, _FADES[_NEAR - m :], reactions - mean, rows)
 
 
 @kernel

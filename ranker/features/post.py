@@ -43,14 +43,20 @@ def _rows(
     rows: Rows,
 ) -> None:
     for slot in slots:
+        fetch(created_ms, slot)
+        fetch(length, slot)
         fetch(topics, slot)
+        fetch(media, slot)
+        fetch(has_prompt, slot)
+        fetch(provenance, slot)
+        fetch(form, slot)
     for i in range(len(slots)):
         slot = slots[i]
         rows[i, 0] = max(now_ms - created_ms[slot], 0) / 3_600_000
         rows[i, 1] = length[slot]
-        known = 0
-        for j in range(topics.shape[1]):
-            known += topics[slot, j] >= 0
+        known, mine = 0, topics[slot]
+        for j in range(len(mine)):
+            known += mine[j] >= 0
         rows[i, 2] = known
         rows[i, 3] = media[slot] & _IMAGE > 0
         rows[i, 4] = media[slot] & _VIDEO > 0

@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from ranker.candidates import Candidates, among
+from ranker.candidates import Candidates
 from ranker.features.declaration import Feature, Group, Rows
 from ranker.kernels import fetch, kernel
 from ranker.query import Query
-from ranker.sets import place, position, positions, table
+from ranker.sets import holds, place, position, positions, table
 from ranker.state.columns import Slots
 from ranker.state.tables import Int64s
 
@@ -22,11 +22,8 @@ def _fill(query: Query, posts: Candidates, rows: Rows) -> None:
     engagers = posts.state.posts.engagers
     rings = engagers.pool, engagers.rows.start, engagers.rows.room
     liked, disliked = query.liked[:_POSTS], query.disliked[:_POSTS]
-    alike, other = _company(*rings, liked, query.viewer), _company(*rings, disliked, query.viewer)
-    weights = 1 / (len(liked) + _SHRINK_POSTS), 1 / (len(disliked) + _SHRINK_POSTS)
-    _engagers(*rings, posts.slot, query.viewer, query.follows, alike, other, weights, rows[:, :5])
-    rows[:, 5] = among(posts.community, query.communities)
-    rows[:, 6] = among(posts.language, query.reads) if len(query.reads) else np.nan
+    _engaged(*rings, posts.slot, query.viewer, query.follows, liked, disliked, rows[:, :5])
+    _places(posts.community, query.communities, posts.language, query.reads, rows[:, 5:])
 
 
 class Company(NamedTuple):
@@ -58,6 +55,32 @@ def _met(company: Company, user: int) -> int:
 
 
 @kernel
+def _engaged(
+    pool: Slots,
+    start: Int64s,
+    room: Slots,
+    slots: Slots,
+    viewer: int,
+    follows: Slots,
+    liked: Slots,
+    disliked: Slots,
+    rows: Rows,
+) -> None:
+    alike = _company(pool, start, room, liked, viewer)
+    other = _company(pool, start, room, disliked, viewer)
+    weights = 1 / (len(liked) + _SHRINK_POSTS), 1 / (len(disliked) + _SHRINK_POSTS)
+    _engagers(pool, start, room, slots, viewer, follows, alike, other, weights, rows)
+
+
+@kernel
+def _places(community: Slots, communities: Slots, language: Slots, reads: Slots, rows: Rows) -> None:
+    """Whether the viewer is in the community, and reads the language, NaN where no language is known."""
+    for i in range(len(rows)):
+        rows[i, 0] = community[i] >= 0 and holds(communities, community[i])
+        rows[i, 1] = language[i] >= 0 and holds(reads, language[i]) if len(reads) else np.nan
+
+
+@kernel
 def _engagers(
     pool: Slots,
     start: Int64s,
@@ -80,6 +103,7 @@ def _engagers(
         fetch(room, slot)
     for slot in slots:
         fetch(pool, start[slot])
+        fetch(pool, start[slot] + room[slot] // 2)
     for i in range(len(slots)):
         engagers = followed = met_alike = met_other = 0
         for user in pool[start[slots[i]] : start[slots[i]] + room[slots[i]]]:
