@@ -21,7 +21,7 @@ from ranker.fold import Fold
 from ranker.follower import Follower
 from ranker.impressions import ImpressionLog
 from ranker.journal import Journal
-from ranker.models import Models
+from ranker.models import Loader, Models
 from ranker.sessions import Sessions
 from ranker.settings import Settings
 from ranker.slices import Slices
@@ -122,7 +122,8 @@ class Service:
         self.writer = Writer(self.journal, self.follower)
         keepers = self._keepers(opening) if self.is_primary else []
         compactor = Compactor(self.slices, self.state.turn.read)
-        parts: list[Part] = [self.follower, compactor, self.impressions, *keepers]
+        loader = Loader(self.models, self.state)
+        parts: list[Part] = [self.follower, loader, compactor, self.impressions, *keepers]
         for part in parts:
             part.start()
             opening.callback(part.stop)

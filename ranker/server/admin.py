@@ -42,7 +42,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
             memory = service.memory()
             held = int((~posts.deleted[: posts.size]).sum())
             waiting = int(posts.awaits_vector[: posts.size].sum())
-            service.models.follow(state.in_service)
+            active = service.models.held(state.in_service).active.version
         return admin_pb2.StatusResponse(
             version=version("feedrank"),
             uptime_ms=int(1000 * (time.monotonic() - self._began)),
@@ -53,7 +53,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
             entry_id=state.position,
             journal_lag_entries=service.follower.lag(),
             poison_entries=service.follower.poison_count,
-            model_version=service.models.active.version,
+            model_version=active,
             embedder_model=service.vectorizer.model or "none",
             embedder_ready=service.vectorizer.ready,
             vector_dimension=state.dimension,
@@ -70,8 +70,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
         models, state = self._service.models, self._service.state
         with state.turn.read():  # else what is followed may be of before the last change, for all
             in_service = state.in_service
-            models.follow(in_service)
-            active = models.active.version
+            active = models.held(in_service).active.version
         listed = bundle.list_bundles(models.folder)
         return admin_pb2.ListModelsResponse(models=[_model(one, active, in_service) for one in listed])
 
@@ -147,8 +146,11 @@ class Admin(admin_pb2_grpc.AdminServicer):
 
     def _put(self, entry: entries.Entry, *versions: str) -> str:
         """Load what an entry puts into service, then journal it; its position. Raises BundleError."""
-        self._service.models.prepare(*versions)
+        models, state = self._service.models, self._service.state
+        models.prepare(*versions)
         position, _ = self._service.writer.write(entry)
+        with state.turn.read():
+            models.held(state.in_service)  # else the next to be prepared would take its place
         return position
 
     def TakeSnapshot(

@@ -1,4 +1,6 @@
 import shutil
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,9 @@ from ranker import features, heads
 from ranker.bundle import FOREST, Facts, HeadFacts
 from ranker.errors import BundleError
 from ranker.experiments import Experiment, InService, Variant
-from ranker.models import Models
+from ranker.models import Loader, Models
 from ranker.state import State
+from tests.live import within
 from training.bundles import forest_from_boosters, save_bundle
 
 
@@ -122,10 +125,9 @@ def test_a_broken_shadow_costs_nothing_that_is_served(models: Models) -> None:
 
 
 def test_what_left_service_is_dropped(models: Models) -> None:
-    models.serving(state("first", shadow="second", variants=("third", "prior")), "ana")
-    assert models._held.keys() == {"first", "second", "third", "prior"}
-    models.serving(state("second"), "ana")
-    assert models._held.keys() == {"second"}
+    all_of_them = state("first", shadow="second", variants=("third", "prior")).in_service
+    assert models.held(all_of_them).scorers.keys() == {"first", "second", "third", "prior"}
+    assert models.held(state("second").in_service).scorers.keys() == {"second"}
 
 
 @pytest.mark.parametrize("version", ["nowhere", "second"])
@@ -175,3 +177,46 @@ def test_a_bundle_of_other_features_is_refused_by_their_names(models: Models) ->
 def test_a_version_is_a_name_in_the_models_folder(models: Models, version: str) -> None:
     with pytest.raises(BundleError, match="no bundle"):
         models.prepare(version)
+
+
+@pytest.fixture
+def loaded(models: Models) -> Iterator[tuple[Models, State]]:
+    """A state whose models a loader looks after, "first" so far."""
+    now = state("first")
+    models.follow(now.in_service)
+    loader = Loader(models, now)
+    loader.start()
+    yield models, now
+    loader.stop()
+
+
+def test_no_request_loads_a_bundle_beside_a_loader(loaded: tuple[Models, State]) -> None:
+    """The loader waits for its turn: a writer has it."""
+    models, now = loaded
+    with now.turn.write():
+        now.in_service = now.in_service.activate("second")
+        time.sleep(0.5)
+        serving = models.serving(now, "ana")
+        assert (serving.scorer.version, serving.wanted) == ("first", True)
+    assert within(5, lambda: models.active.version == "second")
+
+
+def test_a_loader_loads_what_nobody_asked_for_yet(loaded: tuple[Models, State]) -> None:
+    models, now = loaded
+    now.in_service = state("second", shadow="third", variants=("first", "prior")).in_service
+    assert within(5, lambda: models.active.version == "second")
+    assert models.held(now.in_service).scorers.keys() == {"first", "second", "third", "prior"}
+
+
+def test_what_a_loader_can_not_load_is_told(loaded: tuple[Models, State]) -> None:
+    models, now = loaded
+    now.in_service = now.in_service.activate("nowhere")
+    assert within(5, lambda: not models.serving(now, "ana").wanted)
+    assert models.serving(now, "ana").scorer.version == "first"
+
+
+def test_what_is_prepared_serves_at_once_beside_a_loader(loaded: tuple[Models, State]) -> None:
+    models, now = loaded
+    models.prepare("second")
+    now.in_service = now.in_service.activate("second")
+    assert models.serving(now, "ana").scorer.version == "second"
