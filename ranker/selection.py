@@ -8,8 +8,7 @@ marginal relevance, Carbonell and Goldstein, SIGIR 1998), and one that says the 
 that the next best takes its place.
 """
 
-import heapq
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
@@ -139,9 +138,8 @@ def _swapped(query: Query, chance: np.random.Generator, page: Selection, first: 
 def _with(selection: Selection, drawn: _Drawn, scores: Doubles, places: int) -> Selection:
     place = min(COLD_START_PLACE, len(selection.rows))
     values = (drawn.row, scores[drawn.row], 1.0, 1.0, drawn.propensity)
-    return Selection(
-        *(np.insert(column, place, value)[:places] for column, value in zip(selection, values, strict=True))
-    )
+    beside = zip(selection, values, strict=True)
+    return Selection(*(np.concatenate([of[:place], [one], of[place:]])[:places] for of, one in beside))
 
 
 @numba.njit(cache=True, nogil=True)
@@ -151,7 +149,7 @@ def _spread(
     """Rows in order with their factors.
 
     A factor only falls, so a row's value is an upper bound until it is made anew, and that is only done for
-    the row that is on top of the heap (the lazy evaluation of Minoux, 1978).
+    the row whose bound is the greatest (the lazy evaluation of Minoux, 1978).
     """
     order = np.empty(min(places, len(scores)), np.int64)
     by_author, by_content = np.empty(len(order)), np.empty(len(order))
@@ -162,25 +160,23 @@ def _spread(
     compared = np.zeros(len(scores), np.int64)
     for slot in slots:
         fetch(halves, slot)
-    heap = [(-scores[i], i) for i in range(len(scores)) if scores[i] > -np.inf]
-    heapq.heapify(heap)
+    bound, best = _tournament(scores)
     placed = 0
-    while heap and placed < len(order):
-        bound, row = heap[0]
-        others = min(placed, _SPREAD_PLACES)
+    while placed < len(order) and bound[best[1]] > -np.inf:
+        row, others = best[1], min(placed, _SPREAD_PLACES)
         if compared[row] < others:
             widen(halves, slots[row], vector, 0, blocks)
             near = nearest(vector, placed_vectors, compared[row], others, tile)
             content_factor[row] = min(content_factor[row], 1 - TOPIC_SPREAD * near)
             compared[row] = others
             if near >= SAME:
-                heapq.heappop(heap)
+                _fall(bound, best, row, -np.inf)
                 continue
         value = _value(scores[row], author_factor[writer[row]] * content_factor[row])
-        if -value > bound:
-            heapq.heapreplace(heap, (-value, row))
+        if value < bound[row]:
+            _fall(bound, best, row, value)
             continue
-        heapq.heappop(heap)
+        _fall(bound, best, row, -np.inf)
         order[placed] = row
         by_author[placed], by_content[placed] = author_factor[writer[row]], content_factor[row]
         if placed < _SPREAD_PLACES:
@@ -188,6 +184,41 @@ def _spread(
         author_factor[writer[row]] = _again(author_factor[writer[row]])
         placed += 1
     return order[:placed], by_author[:placed], by_content[:placed]
+
+
+@numba.njit(cache=True, nogil=True)
+def _tournament(scores: Doubles) -> tuple[Doubles, NDArray[np.int32]]:
+    """The rows' bounds, and the best row below each node of a tree: its root is 1, its leaves the rows.
+
+    Below node i are 2i and 2i + 1 (Knuth, The Art of Computer Programming 3, 5.4.1). The first of equal rows
+    is the best.
+    """
+    size = 2
+    while size < len(scores):
+        size *= 2
+    bound, best = np.full(size, -np.inf), np.empty(2 * size, np.int32)
+    bound[: len(scores)] = scores
+    for row in range(size):
+        best[size + row] = row
+    for node in range(size - 1, 0, -1):
+        best[node] = _better(bound, best, node)
+    return bound, best
+
+
+@numba.njit(cache=True, nogil=True)
+def _fall(bound: Doubles, best: NDArray[np.int32], row: int, value: float) -> None:
+    """Lower the bound of a row."""
+    bound[row] = value
+    node = (len(bound) + row) // 2
+    while node:
+        best[node] = _better(bound, best, node)
+        node //= 2
+
+
+@numba.njit(inline="always")
+def _better(bound: Doubles, best: NDArray[np.int32], node: int) -> Any:
+    one, other = best[2 * node], best[2 * node + 1]
+    return one if bound[one] >= bound[other] else other
 
 
 @numba.njit(cache=True, nogil=True)
