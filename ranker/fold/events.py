@@ -71,6 +71,8 @@ def read(state: State, change: journal_pb2.Events) -> Arrived:
     names = _people(columns)
     slots = state.user_ids.find(names)
     known = bool(((slots != NONE) | (names.length == 0)).all())
+    for table, _ in state.tables.values():  # a post changes a viewer's affinity to each of its topics
+        table.reserve(len(columns) * state.posts.topics.shape[1])
     return Arrived(columns, slots if known else None, state.post_ids.find(columns.post_id))
 
 

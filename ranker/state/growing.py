@@ -74,12 +74,12 @@ class Growing:
     def claim(self, rows: Slots) -> None:
         """Give each of these rows its first block."""
         self.reserve(len(rows))
-        for row in dict.fromkeys(rows[self.room[rows] == 0].tolist()):
-            first = int(self.used[0])
-            self.start[row], self.room[row] = first, self.spec.least
-            self.used[0] += self.spec.least
-            for name, pool in self.pools.items():
-                pool[first : self.used[0]] = self.spec.fields[name].fill
+        new = list(dict.fromkeys(rows[self.room[rows] == 0].tolist()))
+        first, least = int(self.used[0]), self.spec.least
+        self.start[new], self.room[new] = first + least * np.arange(len(new)), least
+        self.used[0] += least * len(new)
+        for name, pool in self.pools.items():
+            pool[first : self.used[0]] = self.spec.fields[name].fill
 
     @property
     def parts(self) -> list[str]:

@@ -75,6 +75,14 @@ class Table:
             self._resize(max(self.size + 1, 128, self.capacity + self.capacity // _STEP))
         return first
 
+    def reserve(self, changes: int) -> None:
+        """Make sure that so many changes of each growing row find room, so that they copy no pool.
+
+        Whoever writes may do so while others read: they find the same values in the old pools and the new.
+        """
+        for rows in self.growing.values():
+            rows.reserve(changes)
+
     def _resize(self, rows: int) -> None:
         """Make the columns longer, with blank rows."""
         for name, spec in self.columns.items():
