@@ -103,7 +103,7 @@ def serve_while_writing(service: Service) -> None:
 def write_slowly(service: Service, life: list[Entry], enough: threading.Event) -> None:
     for entry in life:
         service.writer.write(entry)
-        if enough.wait(0.01):
+        if enough.wait(0.002):
             break
 
 
