@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from embeddings.cores import usable_cores
 from embeddings.errors import ModelUnavailable
 from embeddings.packing import allow_packing, packed_features
 from embeddings.texts import reject_empty
@@ -164,7 +165,7 @@ def load_encoder(
             f"install the model again, or pin the hash above if the change is meant"
         )
     loaded = _loaded(folder)
-    pool = workers(threads or _usable_cores())
+    pool = workers(threads or usable_cores())
     exact = Encoder(loaded, f"{name}@{found[:12]}", "float32", pool, batch_tokens, packed=False)
     if allow_packing(loaded):
         packed = Encoder(loaded, exact.name, "float32", pool, batch_tokens, packed=True)
@@ -312,10 +313,6 @@ def _probing_s(encoder: Encoder) -> float:
         return time.perf_counter() - began
 
     return min(round_s(), round_s())
-
-
-def _usable_cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _computes_bfloat16(device: str) -> bool:

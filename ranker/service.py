@@ -11,6 +11,7 @@ from typing import IO, Protocol
 import numpy as np
 import structlog
 
+from embeddings.cores import usable_cores
 from ranker import snapshot, warmup
 from ranker.archive import Archive, history
 from ranker.board import PRIMARY, Board
@@ -23,7 +24,7 @@ from ranker.impressions import ImpressionLog
 from ranker.journal import Journal
 from ranker.models import Loader, Models
 from ranker.sessions import Sessions
-from ranker.settings import Settings
+from ranker.settings import ServerSettings, Settings
 from ranker.slices import Slices
 from ranker.state import State
 from ranker.timelines import Timelines
@@ -76,7 +77,7 @@ class Service:
         self.settings = settings
         self.board = board or Board()
         self._when_open = when_open
-        self.state = State(settings.embedder.dimension, settings.state)
+        self.state = State(settings.embedder.dimension, settings.state, _rankings(settings.server))
         self.slices = Slices(self.state.dimension, settings.slices, lambda: self.state.posts.vector)
         self._open = ExitStack()
 
@@ -204,6 +205,11 @@ def joined_journal(settings: Settings) -> Iterator[Journal]:
         journal = Journal.connect(settings.journal)
     with closing(journal):
         yield journal
+
+
+def _rankings(server: ServerSettings) -> int:
+    """Timelines that one worker makes at a time."""
+    return server.rankings or usable_cores() // server.workers + 1
 
 
 def _locked(data: Path) -> IO[str]:

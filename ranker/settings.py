@@ -42,6 +42,12 @@ class ServerSettings(BaseModel, frozen=True, extra="forbid"):
     )
     workers: int = Field(1, ge=1, le=64, description="Processes that share the port and follow one journal.")
     threads: int = Field(8, ge=1, le=256, description="Calls that a worker answers at a time.")
+    rankings: int = Field(
+        0,
+        ge=0,
+        le=256,
+        description="Of these, so many rank at a time; 0: a worker's share of the processors, and one.",
+    )
     max_message_mb: int = Field(16, ge=1, le=256, description="Longest message taken, in MiB.")
     deadline_s: float = Field(2.0, gt=0, description="Time for an answer when the caller gives no deadline.")
     catch_up_s: float = Field(

@@ -5,9 +5,8 @@ width, posts and users by `StateSettings`, past which the oldest leave.
 """
 
 import hashlib
-import threading
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -19,6 +18,7 @@ from ranker.state.recent_ids import RecentIds
 from ranker.state.strings import Strings
 from ranker.state.table import Table
 from ranker.state.tables import Places, Posts, Users
+from ranker.state.turn import Turn
 
 __all__ = ["NONE", "State", "StateSettings"]
 
@@ -37,11 +37,13 @@ class StateSettings(BaseModel, frozen=True, extra="forbid"):
 class State:
     """Columns of posts, users, communities and languages, with the ids that name their rows."""
 
-    def __init__(self, dimension: int, settings: StateSettings | None = None) -> None:
-        """`dimension`: numbers in a post's vector."""
+    def __init__(
+        self, dimension: int, settings: StateSettings | None = None, readers: int = sys.maxsize
+    ) -> None:
+        """`dimension`: numbers in a post's vector. `readers`: at most so many read at a time."""
         self.dimension = dimension
         self.settings = settings or StateSettings()
-        self.turn = Turn()
+        self.turn = Turn(readers)
         self.posts = Posts(vector=dimension)
         self.users = Users(vector=dimension)
         self.communities = Places()
@@ -164,56 +166,6 @@ class State:
         for name, terms in (("topic_ids", self.topic_ids), ("label_ids", self.label_ids)):
             rows.append((name, len(terms), terms.nbytes))
         return sorted(rows, key=lambda row: -row[2])
-
-
-class Turn:
-    """Turns between one writer and many readers: readers share, the writer is alone.
-
-    A request reads under one turn, so that all its columns are of one moment and its logged features are
-    those that a replay computes, bit for bit. The writer goes before readers that come later, and lets those
-    that waited go before its next turn: neither starves.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._reading = 0
-        self._waiting = 0
-        self._owed = 0
-        """Readers that go before the next write."""
-        self._writers = 0
-        self._writing = False
-
-    @contextmanager
-    def read(self) -> Iterator[None]:
-        """Hold the state still."""
-        with self._changed:
-            self._waiting += 1
-            self._changed.wait_for(lambda: not self._writing and (self._owed or not self._writers))
-            self._waiting -= 1
-            self._owed = max(self._owed - 1, 0)
-            self._reading += 1
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._reading -= 1
-                self._changed.notify_all()
-
-    @contextmanager
-    def write(self) -> Iterator[None]:
-        """Change the state."""
-        with self._changed:
-            self._writers += 1
-            self._changed.wait_for(lambda: not (self._reading or self._writing or self._owed))
-            self._writing = True
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._writers -= 1
-                self._writing = False
-                self._owed = self._waiting
-                self._changed.notify_all()
 
 
 def _parts(arrays: dict[str, Array], prefix: str) -> dict[str, Array]:
