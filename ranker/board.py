@@ -8,6 +8,8 @@ import mmap
 import os
 import tempfile
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import numpy as np
 
@@ -19,10 +21,13 @@ PRIMARY = 0
 ALONE = -1
 
 _ROWS = 3
+_WORTH_PASSING = 2
+"""A page is passed on to a worker that has so many fewer under way: passing costs a twentieth of a page."""
 _SEQUENCE_BITS = 22
 _MOST_IN_A_MS = (1 << _SEQUENCE_BITS) - 1
 _MOST = (1 << 64) - 1
 _BEGINNING = 1
+_NEVER = np.iinfo(np.int64).max
 
 
 def number_of(position: str) -> int:
@@ -47,22 +52,26 @@ def position_of(number: int) -> str:
 
 
 class Board:
-    """One column a worker: what it acknowledged last, what it folded last, whether it answers calls."""
+    """One column a worker: what it acknowledged last, what it folded last, whether it answers calls.
+
+    Below, row by row, each worker counts the pages that it has under way at every worker.
+    """
 
     def __init__(self, workers: int = 1, worker: int = PRIMARY, file: int = ALONE) -> None:
         """`file`: the descriptor of a nameless file, which all workers have; ALONE: there are no others."""
         self.workers = workers
         self.worker = worker
         self.file = file
-        memory = mmap.mmap(file, _ROWS * 8 * workers)
-        self._acknowledged, self._folded, self._serving = np.frombuffer(memory, np.uint64).reshape(_ROWS, -1)
+        rows = np.frombuffer(mmap.mmap(file, _size(workers)), np.uint64).reshape(-1, workers)
+        self._acknowledged, self._folded, self._serving = rows[:_ROWS]
+        self._pages = rows[_ROWS:].view(np.int64)
         self._turn = threading.Lock()
 
     @classmethod
     def shared(cls, workers: int) -> "Board":
         """A new board. Its file is gone with the last process that has it."""
         with tempfile.TemporaryFile() as file:
-            file.write(bytes(_ROWS * 8 * workers))  # real blocks: a full disk is an error here, not a SIGBUS
+            file.write(bytes(_size(workers)))  # real blocks: a full disk is an error here, not a SIGBUS
             file.flush()
             return cls(workers, file=os.dup(file.fileno()))
 
@@ -97,6 +106,29 @@ class Board:
         """Whether a worker answers calls."""
         return bool(self._serving[worker])
 
+    @contextmanager
+    def under_way(self, worker: int) -> Iterator[None]:
+        """Tell that a worker has one page more to make, as long as this lasts."""
+        with self._turn:
+            self._pages[self.worker, worker] += 1
+        try:
+            yield
+        finally:
+            with self._turn:
+                self._pages[self.worker, worker] -= 1
+
+    def idlest(self) -> int:
+        """Who makes the next page: this worker, or another that has far fewer under way."""
+        pages = self._pages.sum(axis=0)
+        best = int(np.where(self._serving > 0, pages, _NEVER).argmin())
+        return best if pages[self.worker] - pages[best] >= _WORTH_PASSING else self.worker
+
     def clear(self, worker: int) -> None:
         """Tell that a worker has ended. What it acknowledged stays."""
         self._folded[worker] = self._serving[worker] = 0
+        self._pages[worker] = 0
+
+
+def _size(workers: int) -> int:
+    """Bytes of a board."""
+    return 8 * workers * (_ROWS + workers)

@@ -1,8 +1,9 @@
 """Calls that another worker has to answer are passed on to it, as bytes both ways.
 
 A connection stays with the worker that took it, and a caller may have several. So the next page of a session
-may be asked of a worker that did not begin it, and it passes the call on to the one that did. What only the
-primary does, all of the Admin service, is passed on to the primary. Each worker listens for the others on a
+may be asked of a worker that did not begin it, and it passes the call on to the one that did. A first page is
+passed on when another worker has far fewer under way: connections spread unevenly. What only the primary
+does, all of the Admin service, is passed on to the primary. Each worker listens for the others on a
 private Unix socket, with threads of its own: workers that wait for each other must not use each other up.
 """
 
@@ -76,30 +77,23 @@ class Passing(grpc.ServerInterceptor):
         return grpc.unary_unary_rpc_method_handler(partial(self._page, handler))
 
     def _page(self, handler: "Handler", content: bytes, context: grpc.ServicerContext) -> bytes:
-        worker = self._worker_of(content)
+        """The next page of a session comes from the worker that has it, the first one from the idlest."""
+        of_session = _worker_of_session(content)
+        worker = self._board.idlest() if of_session is None else of_session
         if worker in self._others:
-            return self._pass(_PAGE, worker, content, context)
+            with self._board.under_way(worker):
+                if of_session is not None:
+                    return self._pass(_PAGE, worker, content, context)
+                call = self._ask(_PAGE, worker, content, context)
+                if call.code() != _AWAY:
+                    return _result(call, context, _PAGE)
         assert handler.unary_unary is not None
         assert handler.response_serializer is not None
-        return handler.response_serializer(handler.unary_unary(content, context))
-
-    def _worker_of(self, content: bytes) -> int:
-        """The worker that has the session of a page; this one, where the call names none or can't be read."""
-        try:
-            cursor = feed_pb2.GetTimelineRequest.FromString(content).cursor
-            return worker_of(cursor) if cursor else self._board.worker
-        except (DecodeError, InvalidArgument):
-            return self._board.worker
+        with self._board.under_way(self._board.worker):
+            return handler.response_serializer(handler.unary_unary(content, context))
 
     def _pass(self, method: str, worker: int, content: bytes, context: grpc.ServicerContext) -> bytes:
-        call = self._asked(method, worker, content, context)
-        try:
-            answer: bytes = call.result()
-            return answer
-        except grpc.FutureCancelledError:
-            context.abort(grpc.StatusCode.CANCELLED, "the caller hung up")
-        except grpc.RpcError:
-            _abort_as(call, context, method)
+        return _result(self._asked(method, worker, content, context), context, method)
 
     def _asked(self, method: str, worker: int, content: bytes, context: grpc.ServicerContext) -> Any:
         """A call of another worker, ended.
@@ -128,6 +122,26 @@ class Passing(grpc.ServerInterceptor):
         call = ask.future(content, timeout=timeout, wait_for_ready=patience_s is not None)
         context.add_callback(lambda: _give_up(call))
         return call
+
+
+def _worker_of_session(content: bytes) -> int | None:
+    """The worker that has the session of a page; None for a first page, and for a call that can't be read."""
+    try:
+        cursor = feed_pb2.GetTimelineRequest.FromString(content).cursor
+        return worker_of(cursor) if cursor else None
+    except (DecodeError, InvalidArgument):
+        return None
+
+
+def _result(call: Any, context: grpc.ServicerContext, method: str) -> bytes:
+    """What the other worker answered, or the end that it came to."""
+    try:
+        answer: bytes = call.result()
+        return answer
+    except grpc.FutureCancelledError:
+        context.abort(grpc.StatusCode.CANCELLED, "the caller hung up")
+    except grpc.RpcError:
+        _abort_as(call, context, method)
 
 
 def _give_up(call: "grpc.Future[bytes]") -> None:

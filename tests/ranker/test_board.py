@@ -84,3 +84,32 @@ def test_another_process_reads_the_board() -> None:
     told = "import sys; from ranker.board import Board; Board(2, 1, int(sys.argv[1])).acknowledge('8-1')"
     subprocess.run([sys.executable, "-c", told, str(board.file)], pass_fds=[board.file], check=True)
     assert board.behind() == "8-1"
+
+
+def test_pages_go_to_the_idlest_worker_once_it_has_far_fewer(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    first.serve()
+    second.serve()
+    with first.under_way(0):
+        assert (first.idlest(), second.idlest()) == (0, 1)
+        with second.under_way(0):
+            assert (first.idlest(), second.idlest()) == (1, 1)
+    assert (first.idlest(), second.idlest()) == (0, 1)
+
+
+def test_pages_do_not_go_to_a_worker_that_does_not_serve(boards: tuple[Board, Board]) -> None:
+    first, _ = boards
+    first.serve()
+    with first.under_way(0), first.under_way(0):
+        assert first.idlest() == 0
+
+
+def test_what_an_ended_worker_had_under_way_is_forgotten(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    for board in boards:
+        board.serve()
+    with second.under_way(0), second.under_way(0), second.under_way(0):
+        assert first.idlest() == 1
+        first.clear(1)
+        second.serve()
+        assert first.idlest() == 0

@@ -30,6 +30,7 @@ from ranker.impressions import ImpressionLog, ImpressionSettings
 from ranker.journal import Journal
 from ranker.metrics import Metrics
 from ranker.models import Models
+from ranker.server.edge import Edge
 from ranker.server.feed import Feed
 from ranker.server.passing import Passing, address_at, socket_of
 from ranker.server.run import metrics_address, reserved
@@ -130,6 +131,17 @@ def test_a_session_that_changes_workers_repeats_nothing(clients: Clients, first:
             break
     assert turn > first + 5
     assert len(set(shown)) == len(shown) >= 30
+
+
+def test_pages_asked_at_one_connection_are_made_by_all_workers(clients: Clients) -> None:
+    begun = set[int]()
+    with ThreadPoolExecutor(8) as pool:
+        for _ in range(50):
+            pages = pool.map(lambda number: clients[0].timeline(f"crowd-{number}", size=5), range(16))
+            begun |= {worker_of(page.cursor) for page in pages}
+            if len(begun) == WORKERS:
+                break
+    assert begun == set(range(WORKERS))
 
 
 def test_the_same_cursor_gives_the_same_page_at_every_worker(clients: Clients) -> None:
@@ -431,6 +443,21 @@ def test_a_page_finds_a_worker_that_is_just_back(tmp_path: Path) -> None:
         with serving(feed, address_at(socket_of(tmp_path, 1))):
             Board(2, 1, board.file).serve()
             assert client.timeline("vera", size=2, cursor=cursor).posts
+    passing.close()
+
+
+def test_a_first_page_for_a_worker_that_is_gone_is_made_here(tmp_path: Path) -> None:
+    board = Board.shared(2)
+    passing = Passing(tmp_path, board, 2**20)
+    with (
+        serving(feed_of(tmp_path, 0), "127.0.0.1:0", passing, Edge(Metrics())) as port,
+        feedrank.Client(f"127.0.0.1:{port}") as client,
+        board.under_way(0),
+        board.under_way(0),
+    ):
+        Board(2, 1, board.file).serve()
+        assert board.idlest() == 1
+        assert worker_of(client.timeline("vera", size=2).cursor) == 0
     passing.close()
 
 
