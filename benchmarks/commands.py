@@ -48,6 +48,7 @@ def run(
     repeats: Annotated[int, typer.Option(min=1, help="Runs of each; intervals need two or more.")] = 3,
     out: Annotated[Path, typer.Option(help="Where to write the results.")] = Path("results.json"),
     data: Annotated[Path | None, typer.Option(help="Keep the networks that are made in this folder.")] = None,
+    add: Annotated[bool, typer.Option("--add", help="Keep what the file holds of other benchmarks.")] = False,
     as_json: Json = False,
 ) -> None:
     """Run benchmarks, each in its own process, and write what they measured; exit 1 when one failed.
@@ -61,7 +62,7 @@ def run(
 
     benchmarks = chosen(names or [])
     with progress(quiet=as_json) as tell:
-        results = run_all(benchmarks, quick=quick, repeats=repeats, out=out, data=data, tell=tell)
+        results = run_all(benchmarks, quick=quick, repeats=repeats, out=out, data=data, add=add, tell=tell)
     failed = {name: one.failures[0] for name, one in results.measured.items() if one.failures}
     if as_json:
         print_json(asdict(results))

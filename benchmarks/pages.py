@@ -62,7 +62,12 @@ def write_into(readme: Path, results: Results, folder: Path) -> None:
 
 
 def _headlines(results: Results) -> dict[str, Any]:
-    return {"environment": results.environment, "headlines": list(headline_rows(results)), "folder": ""}
+    return {
+        "environment": results.environment,
+        "commits": ", ".join(results.commits) or results.environment["commit"],
+        "headlines": list(headline_rows(results)),
+        "folder": "",
+    }
 
 
 def _template(name: str) -> Template:

@@ -42,6 +42,17 @@ class Results:
     measured: dict[str, Measured] = field(default_factory=dict)
     format: int = FORMAT
 
+    @property
+    def machine(self) -> str:
+        """Processor, cores and system."""
+        return ", ".join(str(self.environment.get(name)) for name in ("cpu", "cores", "system"))
+
+    @property
+    def commits(self) -> list[str]:
+        """Those at which there were runs, as they came."""
+        runs = [run for one in self.measured.values() for run in one.runs]
+        return list(dict.fromkeys(run["environment"]["commit"] for run in runs if "environment" in run))
+
     def save(self, path: Path) -> None:
         """Write the file, whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)

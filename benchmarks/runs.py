@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.report import environment
 from benchmarks.results import Measured, Results
 from benchmarks.suite import DATA, Benchmark
+from ranker.errors import InvalidArgument
 
 _PATIENCE_S = 7_200
 _LAST_WORDS = 600
@@ -23,14 +24,18 @@ def run(
     repeats: int,
     out: Path,
     data: Path | None = None,
+    add: bool = False,
     tell: Callable[[str], None],
 ) -> Results:
     """Run each so many times, in turns, so that a slow hour hurts all alike; saved after each run.
 
     One that fails is noted and does not stop the others, and is not tried again. Networks stay in the
-    folder `data`, if one is given, for the next time.
+    folder `data`, if one is given, for the next time. `add`: to what the file holds of others; raises
+    InvalidArgument when that is of another machine.
     """
     results = Results(environment())
+    if add:
+        results.measured = _measured_here(out, results)
     for one in benchmarks:
         results.measured[one.name] = Measured(one.question, list(one.quick if quick else one.options))
     with tempfile.TemporaryDirectory(prefix="feedrank-bench-") as temporary:
@@ -43,6 +48,14 @@ def run(
                     _run_once(one, measured, shared)
                     results.save(out)
     return results
+
+
+def _measured_here(path: Path, now: Results) -> dict[str, Measured]:
+    before = Results.load(path)
+    if before.machine != now.machine:
+        here = f"this is {now.machine}: name another file"
+        raise InvalidArgument("out", f"{path} was measured on {before.machine}, {here}")
+    return before.measured
 
 
 def _run_once(one: Benchmark, measured: Measured, data: str) -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.results import Results
+from benchmarks.report import environment
+from benchmarks.results import Measured, Results
 from benchmarks.runs import run
 from benchmarks.suite import Benchmark
 from ranker.errors import InvalidArgument
@@ -32,3 +33,17 @@ def test_a_file_that_holds_no_results_is_refused_with_a_sentence(tmp_path: Path)
     path.write_text("[1, 2]")
     with pytest.raises(InvalidArgument, match="feedrank bench run --out"):
         Results.load(path)
+
+
+def test_what_is_added_stands_beside_what_was_there(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    Results(environment(), {"scoring": Measured("How fast?", [])}).save(out)
+    run([WORKS], quick=True, repeats=1, out=out, add=True, tell=lambda _: None)
+    assert list(Results.load(out).measured) == ["scoring", "coverage"]
+
+
+def test_figures_of_another_machine_are_not_mixed_in(tmp_path: Path) -> None:
+    out = tmp_path / "results.json"
+    Results(environment() | {"cores": 999}).save(out)
+    with pytest.raises(InvalidArgument, match="999"):
+        run([], quick=True, repeats=1, out=out, add=True, tell=lambda _: None)
