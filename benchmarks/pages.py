@@ -64,10 +64,18 @@ def write_into(readme: Path, results: Results, folder: Path) -> None:
 def _headlines(results: Results) -> dict[str, Any]:
     return {
         "environment": results.environment,
+        "runs": _runs(results),
         "commits": ", ".join(results.commits) or results.environment["commit"],
         "headlines": list(headline_rows(results)),
         "folder": "",
     }
+
+
+def _runs(results: Results) -> str:
+    """How many there were of each benchmark, such as "3 runs" or "1 to 3 runs"."""
+    counts = sorted({len(one.runs) for one in results.measured.values()}) or [0]
+    said = " to ".join(dict.fromkeys((str(counts[0]), str(counts[-1]))))
+    return f"{said} run{'s' * (counts[-1] != 1)}"
 
 
 def _template(name: str) -> Template:
