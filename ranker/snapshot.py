@@ -61,7 +61,7 @@ def save(state: State, folder: Path, index: Index | None = None) -> Path:
 
 
 def draft(state: State, folder: Path, index: Index | None = None) -> Draft:
-    """Write the arrays of this moment. Only who folds may call it: a fold reads of an entry before its turn."""
+    """Write the arrays of this moment. Only who folds may call it: a fold reads an entry before its turn."""
     parts = ((f"{_INDEX}{name}", array) for name, array in (index.arrays() if index else ()))
     return draft_of(chain(state.arrays(), parts), state.facts, folder)
 
