@@ -16,6 +16,8 @@ log = structlog.get_logger()
 
 _BLOCK_MS = 500
 _PAUSE_S = 0.1
+_PATIENCE_S = 0.02
+"""An entry that none follows lets readers go first for so long: most then wait for no entry."""
 
 
 class Follower:
@@ -51,11 +53,11 @@ class Follower:
         """Whether entries are followed: the thread was started and has not ended."""
         return self._thread.is_alive()
 
-    def apply(self, record: Record) -> None:
+    def apply(self, record: Record, patience_s: float = 0.0) -> None:
         """Fold one record. One that can't be folded is set aside with its reason and blocks nothing."""
         position, payload = record
         try:
-            self.fold.apply(position, journal_pb2.Entry.FromString(payload))
+            self.fold.apply(position, journal_pb2.Entry.FromString(payload), patience_s)
         except Exception as error:
             log.exception("poison_entry", position=position)
             self.poison.append((position, repr(error)))
@@ -98,7 +100,7 @@ class Follower:
         records = self.journal.read(self.fold.state.position, block_ms=_BLOCK_MS)
         self.connected = True
         for record in records:
-            self.apply(record)
+            self.apply(record, _PATIENCE_S if record is records[-1] else 0.0)
         if records:
             self.board.fold(self.fold.state.position)
             with self._folded:

@@ -41,7 +41,7 @@ class ImpressionSettings(BaseModel, frozen=True, extra="forbid"):
     flush_s: float = Field(0.5, gt=0, description="What was served is put on disk so often.")
     file_rows: int = Field(20_000, ge=1, description="Rows of a Parquet file.")
     file_age_s: float = Field(300, gt=0, description="A Parquet file is made at the latest after so long.")
-    journal_interval_s: float = Field(0.02, gt=0, description="What was served is journaled so often.")
+    journal_interval_s: float = Field(0.2, gt=0, description="What was served is journaled so often.")
     keep_days: float = Field(30, gt=0, description="Older files are removed.")
     max_gib: float = Field(10, gt=0, description="When the files take more, the oldest are removed.")
 

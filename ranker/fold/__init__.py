@@ -43,8 +43,8 @@ class Fold:
             "stopped_experiment": lambda change: models.stop(state, change),
         }
 
-    def apply(self, position: str, entry: journal_pb2.Entry) -> None:
-        """Apply one entry. `position` is its id in the journal."""
+    def apply(self, position: str, entry: journal_pb2.Entry, patience_s: float = 0.0) -> None:
+        """Apply one entry. `position` is its id in the journal; for `patience_s` readers go first."""
         change = entry.WhichOneof("change")
         if change is None:
             raise JournalError(
@@ -53,7 +53,7 @@ class Fold:
         content = getattr(entry, change)
         if change in self._read:  # before the turn: nothing else changes the state, so looking waits for none
             content = self._read[change](content)
-        with self.state.turn.write():
+        with self.state.turn.write(patience_s):
             self.state.time_ms = max(self.state.time_ms, entry.time_ms)
             self._apply[change](content)
             self._make_room()

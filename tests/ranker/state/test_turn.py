@@ -13,6 +13,10 @@ Kind = Callable[[Turn], AbstractContextManager[None]]
 READ, WRITE = Turn.read, Turn.write
 
 
+def patient(turn: Turn) -> AbstractContextManager[None]:
+    return turn.write(patience_s=60)
+
+
 class Guests:
     """Threads that enter a turn and stay until they are told to leave."""
 
@@ -118,6 +122,22 @@ def test_a_reader_that_comes_after_a_write_waits_for_the_next_one(guests: Guests
     guests.come(late=READ)
     guests.leave("a", "v")
     assert guests.entered == ["w", "a", "v", "late"]
+
+
+@TWO
+def test_a_patient_writer_lets_readers_pass_while_others_read(guests: Guests) -> None:
+    guests.come(a=READ, w=patient, b=READ)
+    assert guests.entered == ["a", "b"]
+    guests.leave("b", "a")
+    assert guests.entered == ["a", "b", "w"]
+
+
+@TWO
+def test_a_writer_whose_patience_has_ended_bars_readers(guests: Guests) -> None:
+    guests.come(a=READ, w=lambda turn: turn.write(patience_s=0.05))
+    time.sleep(0.1)
+    guests.come(b=READ)
+    assert guests.entered == ["a"]
 
 
 def test_a_turn_ends_with_an_error_too() -> None:
