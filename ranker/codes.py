@@ -4,8 +4,8 @@ A list is some blocks of eight codes, laid so that one vector register holds the
 weights of a query are cut into planes of bits; the estimate of a code is a sum of population counts, plane by
 plane (the bitwise form of RaBitQ, Gao and Long, SIGMOD 2024), written as vector operations so that LLVM finds
 the processor's own. Each query keeps its best estimates in a pool that is cut back when it is full. Only what
-beats the last cut enters it, and is asked there, together with others, whether it may answer: what says so
-lies anywhere in memory.
+beats the last cut enters it, and is asked there, together with others, whether it is there and new enough. A
+filter is asked first, and blocks without a post that it allows are not read.
 """
 
 from dataclasses import dataclass
@@ -34,6 +34,7 @@ _WORDS = ir.VectorType(ir.IntType(64), BLOCK)
 _FLOATS = ir.VectorType(ir.FloatType(), BLOCK)
 _NUMBERS = ir.VectorType(ir.IntType(32), BLOCK)
 _EVERY = np.ones(0, np.bool_)
+_ALL = np.uint8((1 << BLOCK) - 1)
 
 
 @dataclass(eq=False)
@@ -181,11 +182,13 @@ def _declare_estimate(
     rows: Any,
     scores: Any,
     filled: Any,  # noqa: ARG001
+    answer: Any,  # noqa: ARG001
 ) -> Any:
     """Enter those of a block's codes whose estimates are above the least; returns how many are filled.
 
     `fit`: (4,) float32: the query's offset and step, the list's nearness, and the least. The numbers of their
-    rows go to `rows[query, filled:]`, the estimates to `scores[query, filled:]`.
+    rows go to `rows[query, filled:]`, the estimates to `scores[query, filled:]`. `answer`: uint8, a
+    bit for each code that may.
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
@@ -245,7 +248,10 @@ def _declare_estimate(
             _address(context, builder, kinds[4], values[4], values[1], _FLOATS), align=4, typ=_FLOATS
         )
         estimate = builder.fadd(near, builder.fmul(scale, builder.fadd(offset, builder.fmul(step, whole))))
-        above = builder.fcmp_ordered(">", estimate, least)
+        above = builder.and_(
+            builder.fcmp_ordered(">", estimate, least),
+            builder.bitcast(values[9], ir.VectorType(ir.IntType(1), BLOCK)),
+        )
         bits = builder.bitcast(above, ir.IntType(BLOCK))
         with builder.if_then(builder.icmp_unsigned("!=", bits, bits.type(0)), likely=False):
             number = builder.trunc(builder.mul(values[1], values[1].type(BLOCK)), ir.IntType(32))
@@ -265,7 +271,18 @@ def _declare_estimate(
         )
         return builder.add(values[8], builder.zext(builder.call(population, [bits]), single))
 
-    kinds = (words, types.intp, planes, types.intp, scales, fit, rows, scores, types.int64)
+    kinds = (
+        words,
+        types.intp,
+        planes,
+        types.intp,
+        scales,
+        fit,
+        rows,
+        scores,
+        types.int64,
+        types.uint8,
+    )
     return types.int64(*kinds), generate
 
 
@@ -313,39 +330,44 @@ def _cut_all(slots: Any, scores: Any, filled: Any, least: Any, keep: Any) -> Non
 
 
 @njit(nogil=True)
-def _blocks_in_order(starts: Any, lists: Any) -> Any:
-    """The blocks of some lists, one after another, and the last of them some times more."""
+def _blocks_in_order(starts: Any, lists: Any, slots: Any, some: Any, allowed: Any) -> Any:
+    """The blocks of some lists, one after another, the last of them some times more; and where lists end.
+
+    With them the codes that may answer, a bit each. Where only some slots are allowed, blocks without any are
+    left out.
+    """
     blocks = 0
     for part in lists:
         blocks += starts[part + 1] - starts[part]
     order = np.zeros(blocks + _AHEAD, np.int64)
+    answer = np.full(blocks, _ALL, np.uint8)
+    ends = np.empty(len(lists), np.int64)
     done = 0
-    for part in lists:
-        for block in range(starts[part], starts[part + 1]):
+    for visit in range(len(lists)):
+        for block in range(starts[lists[visit]], starts[lists[visit] + 1]):
             order[done] = block
-            done += 1
-    for place in range(done, len(order)):
+            if some:
+                answer[done] = _allowed_of(block, slots, allowed)
+                done += answer[done] > 0
+            else:
+                done += 1
+        ends[visit] = done
+    for place in range(done, done + _AHEAD):
         order[place] = order[done - 1] if done else 0
-    return order
+    return order, answer, ends
 
 
 @njit(inline="always")
-def _answers(row: Any, slots: Any, when_ms: Any, after_ms: Any, some: Any, allowed: Any) -> Any:
-    return when_ms[row] >= after_ms and (not some or allowed[slots[row]])
+def _allowed_of(block: Any, slots: Any, allowed: Any) -> Any:
+    """Which posts of a block are allowed, a bit each."""
+    bits = 0
+    for lane in range(BLOCK):
+        bits |= allowed[slots[block * BLOCK + lane]] << lane
+    return bits
 
 
 @njit(nogil=True)
-def _judge(
-    found: Any,
-    scores: Any,
-    first: Any,
-    count: Any,
-    slots: Any,
-    when_ms: Any,
-    after_ms: Any,
-    some: Any,
-    allowed: Any,
-) -> Any:
+def _judge(found: Any, scores: Any, first: Any, count: Any, slots: Any, when_ms: Any, after_ms: Any) -> Any:
     """Replace rows, from the first on, by the slots of those that may answer; returns how many there are.
 
     No branch waits for what is read, so that many reads are under way.
@@ -353,12 +375,8 @@ def _judge(
     kept = first
     for at in range(first, count):
         row, score = found[at], scores[at]
-        slot = slots[row]
-        found[kept], scores[kept] = slot, score
-        if some:
-            kept += (when_ms[row] >= after_ms) & allowed[slot]
-        else:
-            kept += when_ms[row] >= after_ms
+        found[kept], scores[kept] = slots[row], score
+        kept += when_ms[row] >= after_ms
     return kept
 
 
@@ -374,14 +392,12 @@ def _enter(
     slots: Any,
     when_ms: Any,
     after_ms: Any,
-    some: Any,
-    allowed: Any,
 ) -> None:
     """Enter the rows beyond the pool's room, which is cut back once it is full."""
     room = found.shape[1] - BLOCK
     for at in range(room, count):
         row, score = found[query, at], scores[query, at]
-        if not _answers(row, slots, when_ms, after_ms, some, allowed):
+        if when_ms[row] < after_ms:
             continue
         if filled[query] == room:
             _cut(found, scores, filled, least, keep, query)
@@ -434,43 +450,29 @@ def _scan(
     room = found.shape[1] - BLOCK
     for query in range(lists.shape[0]):
         fit[0], fit[1], fit[3] = offsets[query], steps[query], least[query]
-        order = _blocks_in_order(starts, lists[query])
+        order, answer, ends = _blocks_in_order(starts, lists[query], slots, some, allowed)
         for block in order[:_AHEAD]:
             fetch(words, block)
         done = 0
         count = judged = filled[query]
-        for visit in range(lists.shape[1]):
-            part = lists[query, visit]
+        for visit in range(len(ends)):
             fit[2] = near[query, visit]
-            for block in range(starts[part], starts[part + 1]):
-                ahead = order[done + _AHEAD]
+            for at in range(done, ends[visit]):
+                ahead = order[at + _AHEAD]
                 fetch(words, ahead)
                 fetch(scales, ahead * BLOCK)
-                done += 1
-                count = _estimate(words, block, planes, query, scales, fit, found, scores, count)
+                count = _estimate(
+                    words, order[at], planes, query, scales, fit, found, scores, count, answer[at]
+                )
                 if count > room:
                     filled[query] = _judge(
-                        found[query], scores[query], judged, room, slots, when_ms, after_ms, some, allowed
+                        found[query], scores[query], judged, room, slots, when_ms, after_ms
                     )
-                    _enter(
-                        found,
-                        scores,
-                        filled,
-                        least,
-                        keep,
-                        query,
-                        count,
-                        slots,
-                        when_ms,
-                        after_ms,
-                        some,
-                        allowed,
-                    )
+                    _enter(found, scores, filled, least, keep, query, count, slots, when_ms, after_ms)
                     count = judged = filled[query]
                     fit[3] = least[query]
-        filled[query] = _judge(
-            found[query], scores[query], judged, count, slots, when_ms, after_ms, some, allowed
-        )
+            done = ends[visit]
+        filled[query] = _judge(found[query], scores[query], judged, count, slots, when_ms, after_ms)
 
 
 @njit(
