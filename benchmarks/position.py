@@ -12,6 +12,7 @@ true attention of a place and what the swaps say of it.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from random import Random
 from typing import Annotated, Any, NamedTuple
 
 import numpy as np
@@ -49,6 +50,7 @@ class Served:
         self.world = world
         self.settings = ExplorationSettings(swap_share=swap_share)
         self.random = np.random.default_rng([world.seed, 11])
+        self.chance = Random(world.seed)
         self.replay = Replay(State(1))
         self.propensity: dict[tuple[str, str], float] = {}
         """Of each request and post."""
@@ -59,7 +61,7 @@ class Served:
         viewer = self.world.user_ids[int(self.random.integers(self.world.viewers))]
         posts = drawn(self.world, self.random)
         ranked = np.argsort(-Prior().predict(self.replay.rows(Ask(viewer, when), posts)).value)[:PAGE]
-        order, propensity = swap(self.random, self.settings, PAGE, PAGE)
+        order, propensity = swap(self.chance, self.settings, PAGE, PAGE)
         page, request = [posts[i] for i in ranked[order]], f"visit {visit}"
         self.propensity |= {(request, post): p for post, p in zip(page, propensity.tolist(), strict=True)}
         events = self.world.act(viewer, page, when, request, self.random)

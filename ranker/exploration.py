@@ -14,6 +14,7 @@ drawn, if any, since the order of the others is made without that one. Such swap
 from that of a post (Craswell et al., WSDM 2008; Joachims, Swaminathan and Schnabel, WSDM 2017).
 """
 
+from random import Random
 from typing import NamedTuple
 
 import numpy as np
@@ -40,7 +41,7 @@ class Swap(NamedTuple):
     propensity: NDArray[np.float64]
 
 
-def swap(chance: np.random.Generator, settings: ExplorationSettings, ranked: int, first: int) -> Swap:
+def swap(chance: Random, settings: ExplorationSettings, ranked: int, first: int) -> Swap:
     """Draw whether two of the first posts of so many `ranked` ones change places, and which.
 
     `first`: how many of them are on the page.
@@ -51,7 +52,7 @@ def swap(chance: np.random.Generator, settings: ExplorationSettings, ranked: int
         return Swap(order, propensity)
     propensity[:places] = 1 - 2 * settings.swap_share / places
     if chance.random() < settings.swap_share:
-        pair = chance.choice(places, 2, replace=False)
+        pair = chance.sample(range(places), 2)
         order[pair] = pair[::-1]
         propensity[pair] = 2 * settings.swap_share / (places * (places - 1))
     return Swap(order, propensity)

@@ -122,9 +122,13 @@ def seen_before(query: Query, posts: Candidates) -> Multipliers:
     return _where(among(posts.slot, query.met), _SEEN_BEFORE)
 
 
+@kernel
 def applied(scores: NDArray[np.float64], multipliers: Multipliers) -> NDArray[np.float64]:
     """Scores after one factor."""
-    return np.where(scores > 0, scores * multipliers, scores / multipliers)
+    moved = np.empty(len(scores))
+    for i in range(len(scores)):
+        moved[i] = scores[i] * multipliers[i] if scores[i] > 0 else scores[i] / multipliers[i]
+    return moved
 
 
 def _where(mask: Mask, value: float) -> Multipliers:

@@ -74,7 +74,9 @@ class Metrics:
         for source, found in trace.found.items():
             self._source(source).inc(found)
         for name, removed in trace.removed.items():
-            self._filter(name).inc(removed)
+            counted = self._filter(name)  # there, even while it counts nothing
+            if removed:
+                counted.inc(removed)
         self.scored.observe(trace.scored)
         for stage, reason in trace.degraded:
             self.degraded.labels(stage, reason).inc()

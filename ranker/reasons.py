@@ -1,7 +1,7 @@
 """Reasons: for each post of a page, a sentence a viewer understands, with the people and posts behind it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -16,8 +16,7 @@ from ranker.state.tables import REPOST
 _EXCERPT = 60
 
 
-@dataclass(frozen=True)
-class Reason:
+class Reason(NamedTuple):
     """Why a post is there: a word, a sentence, and the users and posts that are part of it."""
 
     code: str

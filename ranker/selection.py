@@ -8,6 +8,7 @@ marginal relevance, Carbonell and Goldstein, SIGIR 1998), and one that says the 
 that the next best takes its place.
 """
 
+from random import Random
 from typing import Any, NamedTuple
 
 import numba
@@ -57,9 +58,9 @@ def explored(query: Query, posts: Candidates, scores: Doubles, new: Mask, places
     """
     if len(query.ask.shown):
         return spread(query, posts, scores, new, places)
-    chance = np.random.default_rng(query.ask.seed)
+    chance = Random(query.ask.seed)  # made in a tenth of the time that a Generator of NumPy takes
     scores = _ranked(scores)
-    drawn = _draw(query, chance, np.flatnonzero(new & (scores > -np.inf)), places)
+    drawn = _draw(query, chance, new & (scores > -np.inf), places)
     if drawn is not None:
         others = scores.copy()
         others[drawn.row] = -np.inf
@@ -120,15 +121,16 @@ class _Drawn(NamedTuple):
     propensity: float
 
 
-def _draw(query: Query, chance: np.random.Generator, rows: NDArray[np.int64], places: int) -> _Drawn | None:
+def _draw(query: Query, chance: Random, new: Mask, places: int) -> _Drawn | None:
     """One of the new posts for the cold-start place, all with one chance."""
     share = query.ask.exploration.fresh_share
-    if not len(rows) or places <= COLD_START_PLACE or chance.random() >= share:
+    if places <= COLD_START_PLACE or chance.random() >= share or not new.any():
         return None
-    return _Drawn(int(rows[chance.integers(len(rows))]), share / len(rows))
+    rows = np.flatnonzero(new).tolist()
+    return _Drawn(chance.choice(rows), share / len(rows))
 
 
-def _swapped(query: Query, chance: np.random.Generator, page: Selection, first: int) -> Selection:
+def _swapped(query: Query, chance: Random, page: Selection, first: int) -> Selection:
     order, propensity = swap(chance, query.ask.exploration, len(page.rows), first)
     return Selection(
         page.rows[order], page.score[order], page.author_spread[order], page.content_spread[order], propensity

@@ -21,8 +21,10 @@ from ranker.errors import CursorExpired, InvalidArgument
 from ranker.pipeline import Ranking
 from ranker.query import Ask
 from ranker.selection import SPREADS
-from ranker.state import NONE, State
+from ranker.sets import ordered
+from ranker.state import State
 from ranker.state.columns import Array, Slots
+from ranker.state.strings import NO_STRINGS, Strings
 
 _KEY_BYTES = 12
 
@@ -40,11 +42,11 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
 
 @dataclass
 class Session:
-    """An order of posts. Columns have one entry a place; ids outlive the renumbering of slots."""
+    """An order of posts. Columns have one entry a place; ids, as bytes, outlive the renumbering of slots."""
 
     key: bytes
     ask: Ask
-    ids: list[str] = field(default_factory=list)
+    ids: Strings = NO_STRINGS
     brought: NDArray[np.uint32] = field(default_factory=lambda: np.zeros(0, np.uint32))
     propensity: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
     score: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
@@ -52,7 +54,7 @@ class Session:
         default_factory=lambda: {name: np.zeros(0) for name in SPREADS}
     )
     """The factors that were the selection's; the scores have them in."""
-    left_out: list[str] = field(default_factory=list)
+    left_out: Strings = NO_STRINGS
     """Posts that say what one in the order says."""
     complete: bool = False
     """Nothing more will come after the last place."""
@@ -69,8 +71,8 @@ class Session:
     def extend(self, ranking: Ranking, state: State, *, whole: bool) -> None:
         """Put a ranking after the last place. An empty one ends the session, if nothing was degraded."""
         posts = ranking.scored.posts
-        self.ids += state.post_ids.texts(posts.slot)
-        self.left_out += state.post_ids.texts(ranking.left_out)
+        self.ids = self.ids.followed_by(state.post_ids.strings(posts.slot))
+        self.left_out = self.left_out.followed_by(state.post_ids.strings(ranking.left_out))
         self.brought = _longer(self.brought, posts.brought)
         self.propensity = _longer(self.propensity, ranking.propensity)
         self.score = _longer(self.score, ranking.scored.score)
@@ -78,18 +80,20 @@ class Session:
             self.spreads[name] = _longer(held, ranking.scored.multipliers[name])
         self.complete = whole and not len(posts)
 
+    def __len__(self) -> int:
+        return len(self.score)
+
     def ends_at(self, place: int) -> bool:
         """Whether nothing follows from a place on."""
-        return self.complete and place >= len(self.ids)
+        return self.complete and place >= len(self)
 
     def slots(self, state: State) -> Slots:
         """The posts as they are numbered now; NONE for those that left."""
-        return state.post_ids.slots(self.ids)
+        return state.post_ids.find(self.ids)
 
     def settled(self, state: State) -> Slots:
         """The posts that need not be ranked again, sorted."""
-        slots = state.post_ids.slots([*self.ids, *self.left_out])
-        return np.unique(slots[slots != NONE])
+        return ordered(state.post_ids.find(self.ids.followed_by(self.left_out)))
 
     def cursor(self, place: int) -> str:
         """What continues at a place."""
@@ -131,7 +135,7 @@ class Sessions:
             raise InvalidArgument(
                 "cursor", "cursor belongs to another viewer, surface or option: start again without it"
             )
-        if place > len(session.ids):
+        if place > len(session):
             raise InvalidArgument("cursor", "cursor was not given by this service: start again without it")
         return session, place
 
@@ -139,7 +143,7 @@ class Sessions:
     def nbytes(self) -> int:
         """Bytes, estimated: of a session itself, and of each place an id and some numbers."""
         with self._lock:
-            return sum(2_000 + 130 * (len(one.ids) + len(one.left_out)) for one in self._open.values())
+            return sum(2_000 + 60 * (len(one) + len(one.left_out.start)) for one in self._open.values())
 
     def __len__(self) -> int:
         return len(self._open)

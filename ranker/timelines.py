@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +25,7 @@ from ranker.state import NONE, State
 from ranker.surfaces import CALLER, SIMILAR, pipeline_of
 
 
-@dataclass(frozen=True)
-class Placed:
+class Placed(NamedTuple):
     """One post of an answer."""
 
     post_id: str
@@ -117,7 +117,7 @@ class Timelines:
 
     def _page(self, ask: Ask, session: Session, place: int, trace: Trace) -> tuple[Page, Answer]:
         request_id, ask = _named(
-            replace(ask, exploration=self.exploration, candidates=self.sessions.settings.candidates)
+            ask, exploration=self.exploration, candidates=self.sessions.settings.candidates
         )
         serving = self._serving(ask, trace)
         pipeline = pipeline_of(ask)
@@ -146,13 +146,13 @@ class Timelines:
         size, fresh = viewer.ask.size, None
         at = self._left(pipeline, viewer, session, place, trace)
         while len(at) <= size and not session.complete:
-            first = len(session.ids)
+            first = len(session)
             extension = self._extend(pipeline, viewer, session, scorer, trace)
-            if first == len(session.ids):
+            if first == len(session):
                 break
             fresh = extension if first == place else fresh
-            at = np.append(at, np.arange(first, len(session.ids)))
-        following = int(at[size]) if len(at) > size else len(session.ids)
+            at = np.append(at, np.arange(first, len(session)))
+        following = int(at[size]) if len(at) > size else len(session)
         if fresh is not None and len(fresh.propensity) >= min(len(at), size):
             return fresh[:size], following
         return self._again(pipeline, viewer, session, at[:size], scorer, trace), following
@@ -161,7 +161,7 @@ class Timelines:
         self, pipeline: Pipeline, viewer: Query, session: Session, place: int, trace: Trace
     ) -> NDArray[np.intp]:
         """The places from a place on, whose posts may still be shown."""
-        if place == len(session.ids):
+        if place == len(session):
             return np.zeros(0, np.intp)
         slots = session.slots(self.state)[place:]
         there = np.flatnonzero(slots != NONE)
@@ -190,7 +190,7 @@ class Timelines:
         self, pipeline: Pipeline, viewer: Query, session: Session, scorer: Scorer, trace: Trace
     ) -> Ranking:
         """Rank anew what the session does not hold, and put it at its end."""
-        if session.ids:
+        if len(session):
             viewer = replace(viewer, ask=replace(viewer.ask, shown=session.settled(self.state)))
         places = max(self.sessions.settings.places, viewer.ask.size)
         ranking = pipeline.rank(viewer, self.view, scorer, places, trace)
@@ -249,9 +249,7 @@ class Timelines:
 
     def _explain(self, ask: Ask, post_id: str, trace: Trace) -> Explanation:
         as_ranked = self.exploration.model_copy(update={"swap_share": 0.0, "fresh_share": 0.0})
-        request_id, ask = _named(
-            replace(ask, exploration=as_ranked, candidates=self.sessions.settings.candidates)
-        )
+        request_id, ask = _named(ask, exploration=as_ranked, candidates=self.sessions.settings.candidates)
         serving = self._serving(ask, trace)
         slot = self.state.post_ids.slot(post_id)
         if slot == NONE:
@@ -305,7 +303,7 @@ class Timelines:
             reason(state, viewer, source, slot)
             for source, slot in zip(sources, posts.slot.tolist(), strict=True)
         ]
-        return [Placed(*one) for one in zip(ids, authors, sources, reasons, strict=True)]
+        return list(map(Placed, ids, authors, sources, reasons))
 
     def _record(self, answer: Answer, trace: Trace) -> None:
         if answer.post_ids and not trace.gone():  # what nobody received was not served
@@ -348,7 +346,7 @@ def _counted(session: Session, serving: Serving) -> Serving:
     return serving if session.variant == variant else replace(serving, experiment="", variant="")
 
 
-def _named(ask: Ask) -> tuple[str, Ask]:
-    """The request id, and the question with a seed made from it."""
+def _named(ask: Ask, **more: Any) -> tuple[str, Ask]:
+    """The request id, and the question with a seed made from it, and with more."""
     name = uuid.UUID(ask.request_id) if ask.request_id else uuid.uuid4()
-    return name.hex, replace(ask, seed=name.int & 0x7FFFFFFFFFFFFFFF)
+    return name.hex, replace(ask, seed=name.int & 0x7FFFFFFFFFFFFFFF, **more)

@@ -106,16 +106,17 @@ def _features(values: Sequence[float]) -> list[feed_pb2.FeatureValue]:
 
 def _fill(message: feed_pb2.RankedPost, page: Page, row: int, *, with_probabilities: bool) -> None:
     """One post of an answer."""
-    one = page.placed[row]
+    one, reason = page.placed[row], message.reason  # each look at a message within makes an object
     message.post_id = one.post_id
     message.author_id = one.author_id
     message.score = page.ranking.scored.score[row]
     message.position = page.first_place + row
     message.source = one.source
-    message.reason.code = one.reason.code
-    message.reason.text = one.reason.text
-    message.reason.user_ids.extend(one.reason.user_ids)
-    message.reason.post_ids.extend(one.reason.post_ids)
+    reason.code, reason.text = one.reason.code, one.reason.text
+    if one.reason.user_ids:
+        reason.user_ids.extend(one.reason.user_ids)
+    if one.reason.post_ids:
+        reason.post_ids.extend(one.reason.post_ids)
     if with_probabilities:
         _explain_score(message, page, row)
 

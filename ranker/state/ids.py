@@ -12,8 +12,9 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch, kernel
 from ranker.state.columns import NONE, Array, Slots
-from ranker.state.strings import Bytes, Hashes, Int64s, Strings, hash_of_bytes
+from ranker.state.strings import Bytes, Hashes, Int64s, Strings, hash_of_bytes, only_read
 
 # Of this process: a caller can't prepare ids that all fall into one place of the table.
 _SEED = secrets.randbits(63)
@@ -101,7 +102,7 @@ class Ids:
 
     def _take(self, names: Strings) -> None:
         self._clear(len(names.start), int(names.length.sum()))
-        self.slots_of(names._replace(buffer=_only_read(names.buffer)))
+        self.slots_of(names._replace(buffer=only_read(names.buffer)))
 
     def _reserve(self, ids: int, size: int) -> None:
         """Make room for more ids and bytes."""
@@ -127,9 +128,12 @@ class Ids:
 
     def texts(self, slots: Slots) -> list[str]:
         """The ids of slots; an empty one for NONE."""
-        pool = self._pool.data
-        starts, ends = self._ends[slots].tolist(), self._ends[slots + 1].tolist()  # NONE ends at 0
-        return [str(pool[start:end], "utf-8") for start, end in zip(starts, ends, strict=True)]
+        return self.strings(slots).texts()
+
+    def strings(self, slots: Slots) -> Strings:
+        """The ids of slots in a buffer of their own; an empty one for NONE."""
+        buffer, start, length = _copied(slots, self._pool, self._ends)
+        return Strings(only_read(buffer), start, length)
 
 
 class Names(Sequence[str]):
@@ -157,13 +161,6 @@ class Names(Sequence[str]):
         return isinstance(other, Sequence) and self[:] == list(other)
 
     __hash__ = None  # type: ignore[assignment]
-
-
-def _only_read(buffer: Bytes) -> Bytes:
-    """A view that can't be written, as those of Python's bytes: kernels are compiled for no other."""
-    view = buffer.view()
-    view.flags.writeable = False
-    return view
 
 
 def _table(least: int) -> Slots:
@@ -227,6 +224,25 @@ def _found(
         wanted = hash_of_bytes(buffer, start[i], length[i], seed)
         slots[i] = table[_place(buffer, start[i], length[i], wanted, pool, ends, held, table)]
     return slots
+
+
+@kernel
+def _copied(slots: Slots, pool: Bytes, ends: Int64s) -> tuple[Bytes, Int64s, Int64s]:
+    """The bytes of some ids, one after the other, where each starts and how long it is."""
+    start, length, size = np.empty(len(slots), np.int64), np.empty(len(slots), np.int64), 0
+    for slot in slots:
+        fetch(ends, max(slot, 0))
+    for i in range(len(slots)):
+        start[i], length[i] = size, 0
+        if slots[i] >= 0:
+            length[i] = ends[slots[i] + 1] - ends[slots[i]]
+            size += length[i]
+            fetch(pool, ends[slots[i]])
+    buffer = np.empty(size, np.uint8)
+    for i in range(len(slots)):
+        for j in range(length[i]):
+            buffer[start[i] + j] = pool[ends[slots[i]] + j]
+    return buffer, start, length
 
 
 @numba.njit(cache=True, nogil=True)

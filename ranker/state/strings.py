@@ -34,9 +34,36 @@ class Strings(NamedTuple):
         raw = joined.encode()
         return cls(np.frombuffer(raw, np.uint8), np.cumsum(length) - length, length)
 
+    def texts(self) -> list[str]:
+        """The strings as Python's.
+
+        >>> Strings.of(["né", "", "wren"]).texts()
+        ['né', '', 'wren']
+        """
+        raw, ends = self.buffer.tobytes(), (self.start + self.length).tolist()
+        return [raw[start:end].decode() for start, end in zip(self.start.tolist(), ends, strict=True)]
+
     def only(self, rows: NDArray[np.intp]) -> Self:
         """Some of them, in this order."""
         return self._replace(start=self.start[rows], length=self.length[rows])
+
+    def followed_by(self, more: "Strings") -> "Strings":
+        """These and more of them."""
+        if not len(self.start) or not len(more.start):
+            return self if len(self.start) else more
+        start = np.concatenate([self.start, more.start + len(self.buffer)])
+        buffer = only_read(np.concatenate([self.buffer, more.buffer]))
+        return Strings(buffer, start, np.concatenate([self.length, more.length]))
+
+
+NO_STRINGS = Strings.of([])
+
+
+def only_read(buffer: Bytes) -> Bytes:
+    """A view that can't be written, as those of Python's bytes: kernels are compiled for no other."""
+    view = buffer.view()
+    view.flags.writeable = False
+    return view
 
 
 @numba.njit(cache=True, nogil=True, inline="always")

@@ -13,6 +13,7 @@ from ranker.query import Ask
 from ranker.selection import SPREADS
 from ranker.sessions import Session, Sessions, SessionSettings
 from ranker.state import NONE
+from ranker.state.strings import Strings
 from tests.ranker.network import NOW, Town
 
 ASK = Ask("vera", NOW)
@@ -64,7 +65,7 @@ def test_a_cursor_leads_back_to_its_session_and_place(town: Town) -> None:
 def test_a_session_grows_at_its_end(town: Town) -> None:
     session = opened(Sessions(SessionSettings()), town)
     session.extend(ranking(town), town.state, whole=True)
-    assert session.ids == ["a", "b", "c", "a", "b", "c"]
+    assert session.ids.texts() == ["a", "b", "c", "a", "b", "c"]
     assert not session.complete
 
 
@@ -78,7 +79,7 @@ def test_a_session_ends_when_nothing_more_is_found_and_nothing_was_degraded(town
 
 def test_posts_that_left_have_no_slot(town: Town) -> None:
     session = opened(Sessions(SessionSettings()), town)
-    session.ids[1] = "gone"
+    session.ids = Strings.of(["a", "gone", "c"])
     assert session.slots(town.state).tolist() == [0, NONE, 2]
 
 
