@@ -91,6 +91,10 @@ class EventColumns:
         chosen: list[Any] = [v.only(rows) if isinstance(v, Strings) else v[rows] for v in values]
         return type(self)(*chosen)
 
+    def where(self, chosen: NDArray[np.bool_]) -> Self:
+        """Those that are chosen; the events themselves where all are."""
+        return self if chosen.all() else self.only(np.flatnonzero(chosen))
+
     def change(self) -> journal_pb2.Events:
         """The journal's message."""
         names = [getattr(self, name) for name in _STRINGS]

@@ -1,19 +1,30 @@
-"""The fold of events: what viewers did, counted and remembered."""
+"""The fold of events: what viewers did, counted and remembered.
+
+What an entry comes to without a change of the state is made before its turn. What is left for the turn is one
+kernel, beside the few rows that set relations and the interests: readers wait for it.
+"""
 
 from dataclasses import dataclass
+from typing import NamedTuple, Self
 
 import numpy as np
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
+from numpy.typing import NDArray
 
 from ranker import events as kinds
+from ranker.dots import widened
 from ranker.errors import JournalError
 from ranker.event_columns import EventColumns
 from ranker.fold import people, taste
-from ranker.state import NONE, State, affinity, counters, event_log, rings
+from ranker.kernels import fetch, kernel
+from ranker.state import NONE, State, affinity, counters, event_log, heat, rings
+from ranker.state.affinity import Affinities
 from ranker.state.columns import Array, Slots
+from ranker.state.event_log import Logs
+from ranker.state.rings import Ring, ring_of
 from ranker.state.strings import Strings
-from ranker.state.tables import Flags, Floats, Int64s
+from ranker.state.tables import Flags, Floats, Int64s, Places
 
 _RELATION_OF: dict[int, int] = {
     types_pb2.EVENT_KIND_FOLLOW: types_pb2.RELATION_KIND_FOLLOW,
@@ -25,35 +36,39 @@ _MAX_HIDDEN = 10_000
 """A viewer; past it the post that feedrank has known longest may be shown again."""
 
 
-@dataclass(frozen=True)
-class _Batch:
-    """Events as columns of equal length. `amount` says what each counts: 1, 0, or -1 when it undoes one.
+class _Batch(NamedTuple):
+    """Events as columns of equal length, with what the state says of their posts; slots are int32.
 
-    `stayed` is 1 for a stay of whatever length, also one too short to count as a dwell; -1 undoes one.
+    `stayed` is 1 for a stay of whatever length, also one too short to count as a dwell, whose kind is 0; -1
+    undoes one.
     """
 
     viewer: Slots
     post: Slots
     author: Slots
-    kind: Array
+    community: Slots
+    language: Slots
+    topics: Slots
+    kind: NDArray[np.int8]
+    counter: NDArray[np.int8]
     strength: Floats
     undo: Flags
-    amount: Floats
     time_ms: Int64s
     stayed: Floats
 
 
 @dataclass(frozen=True)
 class Arrived:
-    """Events that were not folded before, with what could be looked up before their turn.
+    """Events that were not folded before, with all that could be made of them before their turn."""
 
-    Slots are NONE for what nobody knows. `people`, the viewer and the named author of each event, in turn,
-    is None where somebody becomes known with these events.
-    """
-
-    columns: EventColumns
-    people: Slots | None
-    post: Slots
+    batch: _Batch
+    newcomers: Strings | None
+    """The viewer and the named author of each event, in turn, where somebody becomes known with these
+    events; the batch's `viewer` and `author` are to come then."""
+    teaching: NDArray[np.intp]
+    """The events that teach taste, if they count."""
+    vectors: Floats
+    """Of their posts, float32 (n, dimension)."""
 
 
 def read(state: State, change: journal_pb2.Events) -> Arrived:
@@ -66,48 +81,74 @@ def read(state: State, change: journal_pb2.Events) -> Arrived:
         raise JournalError(
             "an entry holds events of a kind that this version does not know: upgrade feedrank"
         )
-    columns = columns.only(np.flatnonzero(columns.viewer_id.length > 0))
-    columns = columns.only(np.flatnonzero(state.event_ids.admit_all(columns.event_id)))
+    columns = columns.where(columns.viewer_id.length > 0)
+    columns = columns.where(state.event_ids.admit_all(columns.event_id))
+    for table, _ in state.tables.values():  # a post changes a viewer's affinity to each of its topics
+        table.reserve(len(columns) * state.posts.topics.shape[1])
     names = _people(columns)
     slots = state.user_ids.find(names)
     known = bool(((slots != NONE) | (names.length == 0)).all())
-    for table, _ in state.tables.values():  # a post changes a viewer's affinity to each of its topics
-        table.reserve(len(columns) * state.posts.topics.shape[1])
-    return Arrived(columns, slots if known else None, state.post_ids.find(columns.post_id))
+    batch = _batch(state, columns, slots)
+    teaches = (batch.strength != 0) & ~batch.undo & (batch.post != NONE)
+    teaching = np.flatnonzero(teaches & state.posts.has_vector[batch.post])
+    vectors = widened(state.posts.vector, batch.post[teaching])
+    return Arrived(batch, None if known else names, teaching, vectors)
 
 
-def record(state: State, events: Arrived) -> None:
+def record(state: State, arrived: Arrived) -> None:
     """Fold a batch of events, in order."""
-    batch = _settled(state, events)
+    batch = arrived.batch
+    if arrived.newcomers is not None:
+        viewer, named = _pairs(state.users_of(arrived.newcomers))
+        batch = batch._replace(viewer=viewer, author=_authors(state, batch.post, named))
     if len(batch.viewer):
         _relate(state, batch)
-        _count(state, batch)
-        _remember(state, batch)
-        _teach(state, batch)
-
-
-def _settled(state: State, arrived: Arrived) -> _Batch:
-    """The batch, with what each event counts."""
-    events, post, users = arrived.columns, arrived.post, state.users
-    slots = state.users_of(_people(events)) if arrived.people is None else arrived.people
-    viewer, named = np.ascontiguousarray(slots.reshape(-1, 2).T)
-    author = np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
-    undo, kind = events.undo.astype(np.bool_), events.kind.astype(np.int8)
-    stayed = (kind == types_pb2.EVENT_KIND_DWELL) * np.where(undo, np.float32(-1), np.float32(1))
-    kind[(stayed > 0) & (events.dwell_ms < kinds.MIN_DWELL_MS)] = 0
-    times = np.minimum(events.time_ms, state.time_ms)
-    amount = event_log.settle(
-        users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_count,
-        viewer, post, author, kind, undo, times, kinds.LASTING, types_pb2.EVENT_KIND_IMPRESSION,
-    )  # fmt: skip
-    np.maximum.at(users.active_ms, viewer, times)
-    return _Batch(viewer, post, author, kind, kinds.STRENGTH_OF[kind], undo, amount, times, stayed)
+        places = (_places(state.communities), _places(state.languages))
+        amount = _fold(batch, _Posts.of(state), _Users.of(state), *places, _RULES, state.time_ms)
+        _teach(state, arrived, batch, amount)
 
 
 def _people(events: EventColumns) -> Strings:
     """The viewer and the named author of each event, in turn."""
     pairs = zip(events.viewer_id[1:], events.author_id[1:], strict=True)
     return Strings(events.viewer_id.buffer, *(np.stack(pair, axis=1).ravel() for pair in pairs))
+
+
+def _pairs(slots: Slots) -> tuple[Slots, Slots]:
+    viewer, named = np.ascontiguousarray(slots.reshape(-1, 2).T)
+    return viewer, named
+
+
+def _authors(state: State, post: Slots, named: Slots) -> Slots:
+    return np.where(post != NONE, state.posts.author[post], named).astype(np.int32)
+
+
+def _batch(state: State, events: EventColumns, slots: Slots) -> _Batch:
+    posts, post = state.posts, state.post_ids.find(events.post_id)
+    viewer, named = _pairs(slots)
+    kind, undo = events.kind.astype(np.int8), events.undo.astype(np.bool_)
+    stayed = (kind == types_pb2.EVENT_KIND_DWELL) * np.where(undo, np.float32(-1), np.float32(1))
+    kind[(stayed > 0) & (events.dwell_ms < kinds.MIN_DWELL_MS)] = 0
+    about = _about(post, posts.community, posts.language, posts.topics)
+    return _Batch(
+        viewer, post, _authors(state, post, named), *about,
+        kind, kinds.COUNTER_OF[kind], kinds.STRENGTH_OF[kind], undo, events.time_ms, stayed,
+    )  # fmt: skip
+
+
+@kernel
+def _about(post: Slots, community: Slots, language: Slots, topics: Slots) -> tuple[Slots, Slots, Slots]:
+    """Where posts are, and what they are about; NONE for a post of NONE."""
+    places = np.full((2, len(post)), -1, np.int32)
+    terms = np.full((len(post), topics.shape[1]), -1, np.int32)
+    for one in post:
+        if one >= 0:
+            fetch(topics, one)
+    for i in range(len(post)):
+        if post[i] >= 0:
+            places[0, i], places[1, i] = community[post[i]], language[post[i]]
+            terms[i] = topics[post[i]]
+    return places[0], places[1], terms
 
 
 def _relate(state: State, batch: _Batch) -> None:
@@ -126,76 +167,165 @@ def _relate(state: State, batch: _Batch) -> None:
             hidden.discard(viewer, int(hidden[viewer][0]))
 
 
-def _count(state: State, batch: _Batch) -> None:
-    """Counters of posts, authors and viewers, and the rings of places; what authors do with their own posts
-    is no news."""
-    users, counter = state.users, kinds.COUNTER_OF[batch.kind]
-    others = np.where(batch.viewer == batch.author, np.float32(0), batch.amount)
+class _Posts(NamedTuple):
+    """The posts' columns that events change."""
 
-    def add(value: Floats, last_ms: Int64s, rows: Slots, amounts: Floats) -> None:
-        counters.add(value, last_ms, rows, counter, amounts, batch.time_ms, counters.HALF_LIVES_MS)
+    counter: Floats
+    counter_ms: Int64s
+    heat: NDArray[np.float64]
+    engagers: Ring
+    opposers: Ring
 
-    add(state.posts.counter, state.posts.counter_ms, batch.post, others)
-    state.posts.derive(batch.post)
-    add(users.received, users.received_ms, batch.author, others)
-    add(users.given, users.given_ms, batch.viewer, batch.amount)
-    hot = np.where((batch.strength > 0) & (others > 0), batch.post, NONE).astype(np.int32)
-    for places, column in (
-        (state.communities, state.posts.community),
-        (state.languages, state.posts.language),
-    ):
-        rows = np.where(batch.post != NONE, column[batch.post], NONE).astype(np.int32)
-        rings.push(places.hot, places.hot_count, rows, hot)
+    @classmethod
+    def of(cls, state: State) -> Self:
+        posts = state.posts
+        engagers = ring_of(posts.engagers, posts.engager_count)
+        opposers = ring_of(posts.opposers, posts.opposer_count)
+        return cls(posts.counter, posts.counter_ms, posts.heat, engagers, opposers)
 
 
-def _remember(state: State, batch: _Batch) -> None:
-    """The viewers' rings, the posts' engagers and opposers, and affinities to authors and topics."""
-    users, posts = state.users, state.posts
+class _Users(NamedTuple):
+    """The users' columns that events change, as viewers and as authors."""
 
-    def only(where: Array) -> Floats:
-        return np.where(where, batch.amount, np.float32(0))
+    active_ms: Int64s
+    logs: Logs
+    received: Floats
+    received_ms: Int64s
+    given: Floats
+    given_ms: Int64s
+    seen: Ring
+    stayed: Ring
+    liked: Ring
+    disliked: Ring
+    authors: Affinities
+    topics: Affinities
 
-    good, bad = batch.strength > 0, batch.strength < 0
-    screen = batch.kind == types_pb2.EVENT_KIND_IMPRESSION
-    others = batch.viewer != batch.author
-    rings.change(users.seen, users.seen_count, batch.viewer, batch.post, only(screen))
-    rings.change(users.stayed, users.stayed_count, batch.viewer, batch.post, batch.stayed)
-    rings.change(users.liked, users.liked_count, batch.viewer, batch.post, only(good))
-    rings.change(users.disliked, users.disliked_count, batch.viewer, batch.post, only(bad))
-    engagers = posts.engager_count[batch.post]
-    rings.change(posts.engagers, posts.engager_count, batch.post, batch.viewer, only(good & others))
-    _receive(state, batch.post, only(screen & others), engagers)
-    rings.change(posts.opposers, posts.opposer_count, batch.post, batch.viewer, only(bad & others))
-    authors = np.where(others, batch.author, NONE).astype(np.int32)
-    affinity.add(
-        users.author_key, users.author_sum, users.author_ms, batch.viewer, authors,
-        batch.strength, batch.amount, batch.time_ms, affinity.AUTHOR_HALF_LIFE_MS,
+    @classmethod
+    def of(cls, state: State) -> Self:
+        users = state.users
+        log = (users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_count)
+        author = (users.author_key, users.author_sum, users.author_ms, affinity.AUTHOR_HALF_LIFE_MS)
+        topic = (users.topic_key, users.topic_sum, users.topic_ms, affinity.TOPIC_HALF_LIFE_MS)
+        return cls(
+            users.active_ms, event_log.logs_of(*log),
+            users.received, users.received_ms, users.given, users.given_ms,
+            ring_of(users.seen, users.seen_count), ring_of(users.stayed, users.stayed_count),
+            ring_of(users.liked, users.liked_count), ring_of(users.disliked, users.disliked_count),
+            affinity.affinities_of(*author), affinity.affinities_of(*topic),
+        )  # fmt: skip
+
+
+class _PlaceRows(NamedTuple):
+    """The columns of places that events change."""
+
+    hot: Ring
+    shown: Int64s
+    engaged: Int64s
+
+
+def _places(places: Places) -> _PlaceRows:
+    return _PlaceRows(ring_of(places.hot, places.hot_count), places.shown, places.engaged)
+
+
+class _Rules(NamedTuple):
+    """What is declared of kinds: a kernel that is kept on disk does not see when it changes."""
+
+    lasting: Flags
+    impression: int
+    half_lives_ms: NDArray[np.float64]
+
+
+_RULES = _Rules(kinds.LASTING, types_pb2.EVENT_KIND_IMPRESSION, counters.HALF_LIVES_MS)
+
+
+@kernel
+def _fold(
+    batch: _Batch,
+    posts: _Posts,
+    users: _Users,
+    communities: _PlaceRows,
+    languages: _PlaceRows,
+    rules: _Rules,
+    now_ms: int,
+) -> Floats:
+    """Change all columns; what each event counts, float32 (n,): 1, 0, or -1 when it undoes one."""
+    times = np.minimum(batch.time_ms, now_ms)
+    amount = event_log.settled(
+        users.logs, batch.viewer, batch.post, batch.author, batch.kind, batch.undo, times,
+        rules.lasting, rules.impression,
     )  # fmt: skip
-    topics = np.where((batch.post != NONE)[:, None], posts.topics[batch.post], NONE).astype(np.int32)
-    row, at = np.nonzero(topics != NONE)
-    affinity.add(
-        users.topic_key, users.topic_sum, users.topic_ms, batch.viewer[row], topics[row, at],
-        batch.strength[row], batch.amount[row], batch.time_ms[row], affinity.TOPIC_HALF_LIFE_MS,
-    )  # fmt: skip
+    for i in range(len(times)):
+        users.active_ms[batch.viewer[i]] = max(users.active_ms[batch.viewer[i]], times[i])
+    _count(batch, posts, users, amount, times, rules.half_lives_ms)
+    _remember(batch, users, amount, times, rules.impression)
+    _engage(batch, posts, communities, languages, amount, rules.impression)
+    return amount
 
 
-def _receive(state: State, post: Slots, shown: Floats, engagers: Int64s) -> None:
-    """Count in the places what was on a screen, and who came to `engagers`, the posts' counts before."""
-    came = np.zeros(len(post), np.int64)
-    once = np.unique(post, return_index=True)[1]
-    came[once] = state.posts.engager_count[post[once]] - engagers[once]
-    for places, column in (
-        (state.communities, state.posts.community),
-        (state.languages, state.posts.language),
-    ):
-        there = (post != NONE) & (column[post] != NONE)
-        np.add.at(places.shown, column[post[there]], shown[there].astype(np.int64))
-        np.add.at(places.engaged, column[post[there]], came[there])
+@kernel
+def _count(
+    batch: _Batch, posts: _Posts, users: _Users, amount: Floats, times: Int64s, half_lives_ms: Array
+) -> None:
+    """Counters of posts, authors and viewers; what authors do with their own posts is no news."""
+    others = _only(amount, batch.viewer != batch.author)
+    counter = batch.counter
+    counters.add(posts.counter, posts.counter_ms, batch.post, counter, others, times, half_lives_ms)
+    heat.update(posts.heat, posts.counter, posts.counter_ms, batch.post)
+    counters.add(users.received, users.received_ms, batch.author, counter, others, times, half_lives_ms)
+    counters.add(users.given, users.given_ms, batch.viewer, counter, amount, times, half_lives_ms)
 
 
-def _teach(state: State, batch: _Batch) -> None:
-    taught = (batch.strength != 0) & (batch.amount > 0) & (batch.post != NONE)
-    taught &= state.posts.has_vector[batch.post]
-    taste.teach(
-        state, batch.viewer[taught], batch.post[taught], batch.strength[taught], batch.time_ms[taught]
-    )
+@kernel
+def _remember(batch: _Batch, users: _Users, amount: Floats, times: Int64s, impression: int) -> None:
+    """The viewers' rings, and their affinities to authors and topics."""
+    viewer, post, strength = batch.viewer, batch.post, batch.strength
+    rings.changed(users.seen, viewer, post, _only(amount, batch.kind == impression))
+    rings.changed(users.stayed, viewer, post, batch.stayed)
+    rings.changed(users.liked, viewer, post, _only(amount, strength > 0))
+    rings.changed(users.disliked, viewer, post, _only(amount, strength < 0))
+    others = _only(amount, viewer != batch.author)
+    affinity.added(users.authors, viewer, batch.author, strength, others, times)
+    topics = batch.topics
+    held = np.flatnonzero(topics.ravel() >= 0)
+    row = held // topics.shape[1]
+    affinity.added(users.topics, viewer[row], topics.ravel()[held], strength[row], amount[row], times[row])
+
+
+@kernel
+def _engage(
+    batch: _Batch,
+    posts: _Posts,
+    communities: _PlaceRows,
+    languages: _PlaceRows,
+    amount: Floats,
+    impression: int,
+) -> None:
+    """The posts' engagers and opposers, and what is hot, was on screens, and found people in the places."""
+    others = _only(amount, batch.viewer != batch.author)
+    good = _only(others, batch.strength > 0)
+    came = rings.changed(posts.engagers, batch.post, batch.viewer, good)
+    rings.changed(posts.opposers, batch.post, batch.viewer, _only(others, batch.strength < 0))
+    shown = _only(others, batch.kind == impression)
+    for places, rows in ((communities, batch.community), (languages, batch.language)):
+        rings.changed(places.hot, rows, batch.post, np.maximum(good, np.float32(0)))
+        for i in range(len(rows)):
+            if rows[i] >= 0:
+                places.shown[rows[i]] += np.int64(shown[i])
+                places.engaged[rows[i]] += came[i]
+
+
+@kernel
+def _only(amount: Floats, chosen: Flags) -> Floats:
+    """The amounts of some events, and 0 for the others."""
+    kept = np.zeros(len(amount), np.float32)
+    for i in range(len(amount)):
+        if chosen[i]:
+            kept[i] = amount[i]
+    return kept
+
+
+def _teach(state: State, arrived: Arrived, batch: _Batch, amount: Floats) -> None:
+    counted = amount[arrived.teaching] > 0
+    rows = arrived.teaching[counted]
+    times = np.minimum(batch.time_ms[rows], state.time_ms)
+    taste.teach(state, batch.viewer[rows], arrived.vectors[counted], batch.strength[rows], times)

@@ -5,12 +5,15 @@ for it and of what spoke against it. A new key takes an empty place, else that o
 least fading sum; so what a viewer meets often stays.
 """
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch, kernel
 from ranker.state.columns import Slots, column
-from ranker.state.growing import Field, Int64s, move, widened
+from ranker.state.growing import Field, Int64s, Layout, last_of, move, widened
 
 SUMS = ("impressions", "positive", "negative")
 """The sums of a key, in column order."""
@@ -21,6 +24,25 @@ COLUMNS = {"sum": column(np.float32, len(SUMS)), "ms": column(np.int64)}
 AUTHOR_HALF_LIFE_MS = 30 * 86_400_000.0
 TOPIC_HALF_LIFE_MS = 5 * 86_400_000.0
 """Shorter: a topic is met often, and what people like to read about changes sooner than who writes well."""
+
+
+_AHEAD = 8
+"""Events: so many before a row is changed its memory is asked for, and where that is, twice as many."""
+
+
+class Affinities(NamedTuple):
+    """The affinities of a table's rows, for kernels; good until the table grows."""
+
+    keys: Slots
+    sums: NDArray[np.float32]
+    last_ms: Int64s
+    rows: Layout
+    half_life_ms: float
+
+
+def affinities_of(keys: Field, sums: Field, last_ms: Field, half_life_ms: float) -> Affinities:
+    """The affinities of fields that grow together."""
+    return Affinities(keys.pool, sums.pool, last_ms.pool, keys.rows.layout, half_life_ms)
 
 
 def add(
@@ -40,51 +62,46 @@ def add(
     impression; the sign says for or against. A sum never falls below 0, and what is taken back from a key
     that is not there changes nothing.
     """
-    held = keys.rows
-    held.reserve(len(rows))
-    _add(
-        keys.pool, sums.pool, last_ms.pool,
-        held.start, held.room, held.used, held.spec.width, held.spec.least,
-        rows, values, strengths, amounts, times_ms, half_life_ms,
-    )  # fmt: skip
+    keys.rows.reserve(len(rows))
+    held = affinities_of(keys, sums, last_ms, half_life_ms)
+    added(held, rows, values, strengths, amounts, times_ms)
 
 
-@numba.njit(cache=True, nogil=True)
-def _add(
-    keys: Slots,
-    sums: NDArray[np.float32],
-    last_ms: Int64s,
-    start: Int64s,
-    room: Slots,
-    used: Int64s,
-    width: int,
-    least: int,
+@kernel
+def added(
+    table: Affinities,
     rows: Slots,
     values: Slots,
     strengths: NDArray[np.float32],
     amounts: NDArray[np.float32],
     times_ms: Int64s,
-    half_life_ms: float,
 ) -> None:
-    for i in range(len(rows)):
-        row, key, t = rows[i], values[i], times_ms[i]
-        if row < 0 or key < 0 or amounts[i] == 0:
+    """`add`, for kernels: the pools have room for all."""
+    keys, sums, last_ms, held, half_life_ms = table  # once: in a loop each is counted each time
+    start, room, _, width, _ = held
+    for i in range(-2 * _AHEAD, len(rows)):
+        _ask(keys, sums, last_ms, start, room, rows, i)
+        row = rows[i] if i >= 0 else -1
+        if row < 0 or values[i] < 0 or amounts[i] == 0:
             continue
-        place = _find(keys, start[row], room[row], key)
+        first, t = start[row], times_ms[i]
+        place = last_of(keys[first : first + room[row]], values[i])
         if place < 0 and amounts[i] < 0:
             continue
-        if place < 0:
-            place = _find(keys, start[row], room[row], -1)
+        if place >= 0:
+            place += first
+        else:
+            place = _blank(keys, first, room[row])
             if place < 0 and room[row] < width:
                 kept = room[row]
-                old = widened(start, room, used, row, width, least)
+                old = widened(held, row)
                 move(keys, old, kept, start[row], room[row], -1)
                 move(sums, old, kept, start[row], room[row], 0)
                 move(last_ms, old, kept, start[row], room[row], 0)
                 place = start[row] + kept
             elif place < 0:
                 place = _least(sums, last_ms, start[row], room[row], t, half_life_ms)
-            keys[place] = key
+            keys[place] = values[i]
             sums[place, :] = 0
             last_ms[place] = t
         ahead = t - last_ms[place]
@@ -99,11 +116,28 @@ def _add(
         sums[place, which] = np.float32(max(sums[place, which] + faded, 0.0))
 
 
-@numba.njit(cache=True, nogil=True)
-def _find(keys: Slots, first: int, room: int, key: int) -> int:
-    """Where a row holds a key; -1 where it does not."""
+@kernel
+def _ask(
+    keys: Slots, sums: NDArray[np.float32], last_ms: Int64s, start: Int64s, room: Slots, rows: Slots, i: int
+) -> None:
+    """Ask for the memory of what comes after `i`."""
+    far, near = i + 2 * _AHEAD, i + _AHEAD
+    if far < len(rows) and rows[far] >= 0:
+        fetch(start, rows[far])
+        fetch(room, rows[far])
+    if 0 <= near < len(rows) and rows[near] >= 0:
+        first = start[rows[near]]
+        for place in range(first, first + room[rows[near]], 4):  # of 4 bytes, of 12 and of 8
+            fetch(keys, place)
+            fetch(sums, place)
+            fetch(last_ms, place)
+
+
+@kernel
+def _blank(keys: Slots, first: int, room: int) -> int:
+    """The first empty place of a row; -1 where it is full."""
     for place in range(first, first + room):
-        if keys[place] == key:
+        if keys[place] < 0:
             return place
     return -1
 

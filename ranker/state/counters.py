@@ -10,14 +10,18 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch, kernel
 from ranker.state.columns import Slots
 
 HALF_LIVES_MS = np.array([30 * 60_000.0, 6 * 3_600_000.0, 3 * 86_400_000.0, np.inf])
 HALF_LIVES = ("30min", "6h", "3d", "ever")
 """The half-lives by name, in column order."""
 
+_AHEAD = 16
+"""Rows: so many before one is changed its memory is asked for."""
 
-@numba.njit(cache=True, nogil=True)
+
+@kernel
 def add(
     value: NDArray[np.float32],
     last_ms: NDArray[np.int64],
@@ -32,8 +36,11 @@ def add(
     value: float32 (rows, kinds, half-lives), changed in place; never falls below 0.
     last_ms: int64 (rows,), changed in place.
     """
-    for i in range(len(rows)):
-        row = rows[i]
+    for i in range(-_AHEAD, len(rows)):
+        if i + _AHEAD < len(rows) and rows[i + _AHEAD] >= 0 and amounts[i + _AHEAD] != 0:
+            fetch(value, rows[i + _AHEAD])
+            fetch(last_ms, rows[i + _AHEAD])
+        row = rows[i] if i >= 0 else -1
         if row < 0 or amounts[i] == 0:
             continue
         ahead = times_ms[i] - last_ms[row]

@@ -1,14 +1,38 @@
 """What each viewer did lately, and which events count: the rules for repeats and undoing."""
 
-import numba
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch, kernel
 from ranker.state.columns import Slots
-from ranker.state.growing import Field, Int64s, move, widened
+from ranker.state.growing import Field, Int64s, Layout, move, widened
 
 WIDTH = 128
 """Events remembered a viewer, impressions not among them."""
+
+
+_AHEAD = 16
+"""Events: so many before a log is changed its memory is asked for, and where that is, twice as many."""
+_A_LINE = 16
+"""Places of a log in a line of memory, at least."""
+
+
+class Logs(NamedTuple):
+    """The viewers' logs, for kernels; good until the table grows."""
+
+    post: Slots
+    author: Slots
+    kind: NDArray[np.uint8]
+    ms: Int64s
+    rows: Layout
+    counts: Int64s
+
+
+def logs_of(post: Field, author: Field, kind: Field, ms: Field, count: Int64s) -> Logs:
+    """The logs of fields that grow together."""
+    return Logs(post.pool, author.pool, kind.pool, ms.pool, post.rows.layout, count)
 
 
 def settle(
@@ -33,28 +57,17 @@ def settle(
     back an earlier event, whose time replaces `times_ms[i]`. Events are the same when viewer, kind, post and
     author are. Impressions always count and are not entered; the kind 0 is nothing.
     """
-    held = log_post.rows
-    held.reserve(len(viewers))
-    amounts: NDArray[np.float32] = _settle(
-        log_post.pool, log_author.pool, log_kind.pool, log_ms.pool,
-        held.start, held.room, held.used, held.spec.width, held.spec.least,
-        count, viewers, posts, authors, kinds, undo, times_ms, lasting, impression,
-    )  # fmt: skip
+    log_post.rows.reserve(len(viewers))
+    logs = logs_of(log_post, log_author, log_kind, log_ms, count)
+    amounts: NDArray[np.float32] = settled(
+        logs, viewers, posts, authors, kinds, undo, times_ms, lasting, impression
+    )
     return amounts
 
 
-@numba.njit(cache=True, nogil=True)
-def _settle(
-    log_post: Slots,
-    log_author: Slots,
-    log_kind: NDArray[np.uint8],
-    log_ms: Int64s,
-    start: Int64s,
-    room: Slots,
-    used: Int64s,
-    width: int,
-    least: int,
-    count: Int64s,
+@kernel
+def settled(
+    logs: Logs,
     viewers: Slots,
     posts: Slots,
     authors: Slots,
@@ -64,14 +77,17 @@ def _settle(
     lasting: NDArray[np.bool_],
     impression: int,
 ) -> NDArray[np.float32]:
+    """`settle`, for kernels: the pools have room for all."""
+    log_post, log_author, log_kind, log_ms, held, count = logs  # once: in a loop each is counted each time
+    start, room, _, width, _ = held
     amounts = np.ones(len(viewers), np.float32)
-    for i in range(len(viewers)):
-        viewer = viewers[i]
-        if kinds[i] == impression:
-            amounts[i] = 0.0 if undo[i] else 1.0
+    for i in range(-2 * _AHEAD, len(viewers)):
+        _ask(log_post, log_author, log_kind, start, room, viewers, kinds, impression, i)
+        if i < 0:
             continue
-        if kinds[i] == 0:
-            amounts[i] = 0.0
+        viewer = viewers[i]
+        if kinds[i] in (0, impression):
+            amounts[i] = 0.0 if undo[i] or kinds[i] == 0 else 1.0
             continue
         found = -1
         if undo[i] or lasting[kinds[i]]:
@@ -88,7 +104,7 @@ def _settle(
             amounts[i] = 0.0
         else:
             if count[viewer] == room[viewer] and room[viewer] < width:
-                old = widened(start, room, used, viewer, width, least)
+                old = widened(held, viewer)
                 first, kept = start[viewer], count[viewer]
                 move(log_post, old, kept, first, room[viewer], -1)
                 move(log_author, old, kept, first, room[viewer], -1)
@@ -103,7 +119,32 @@ def _settle(
     return amounts
 
 
-@numba.njit(cache=True, nogil=True)
+@kernel
+def _ask(
+    log_post: Slots,
+    log_author: Slots,
+    log_kind: NDArray[np.uint8],
+    start: Int64s,
+    room: Slots,
+    viewers: Slots,
+    kinds: NDArray[np.int8],
+    impression: int,
+    i: int,
+) -> None:
+    """Ask for the memory of what comes after `i`."""
+    far, near = i + 2 * _AHEAD, i + _AHEAD
+    if far < len(viewers) and kinds[far] != impression:
+        fetch(start, viewers[far])
+        fetch(room, viewers[far])
+    if 0 <= near < len(viewers) and kinds[near] != impression:
+        first = start[viewers[near]]
+        for place in range(first, first + room[viewers[near]], _A_LINE):
+            fetch(log_post, place)
+            fetch(log_author, place)
+            fetch(log_kind, place)
+
+
+@kernel
 def _last(
     log_post: Slots,
     log_author: Slots,

@@ -7,12 +7,13 @@ block is, follow from its own history alone; where the block lies does not matte
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import kernel
 from ranker.state.columns import Array, Column, Slots, gathered, lengthened, raw
 
 Int64s = NDArray[np.int64]
@@ -37,6 +38,16 @@ def ring(width: int, of: str) -> Any:
     return GrowingColumns(width, {"": Column(np.int32, (), -1, of)})
 
 
+class Layout(NamedTuple):
+    """Where the blocks of rows are, for kernels: int64 (rows,), int32 (rows,), int64 (1,), two lengths."""
+
+    start: Int64s
+    room: Slots
+    used: Int64s
+    width: int
+    least: int
+
+
 class Growing:
     """The rows of one declaration. `start` and `room` say where the block of a row is, and how long."""
 
@@ -54,6 +65,11 @@ class Growing:
     def field(self, name: str = "") -> "Field":
         """A field, to read and to hand to a kernel."""
         return Field(self, name)
+
+    @property
+    def layout(self) -> Layout:
+        """What a kernel must know to find a row's block, and to widen it; good until the next `resize`."""
+        return Layout(self.start, self.room, self.used, self.spec.width, self.spec.least)
 
     def resize(self, rows: int) -> None:
         """Make room for `rows` rows; new ones are empty."""
@@ -74,7 +90,8 @@ class Growing:
     def claim(self, rows: Slots) -> None:
         """Give each of these rows its first block."""
         self.reserve(len(rows))
-        new = list(dict.fromkeys(rows[self.room[rows] == 0].tolist()))
+        if not len(new := list(dict.fromkeys(rows[self.room[rows] == 0].tolist()))):
+            return
         first, least = int(self.used[0]), self.spec.least
         self.start[new], self.room[new] = first + least * np.arange(len(new)), least
         self.used[0] += least * len(new)
@@ -170,12 +187,12 @@ def _fill(
 
 
 @numba.njit(cache=True, nogil=True)
-def widened(start: Int64s, room: Slots, used: Int64s, row: int, width: int, least: int) -> int:
+def widened(rows: Layout, row: int) -> int:
     """Give a row a block twice as long; where the old one is. The caller moves each field with `move`."""
-    old: int = start[row]
-    start[row] = used[0]
-    room[row] = min(max(least, 2 * room[row]), width)
-    used[0] += room[row]
+    old: int = rows.start[row]
+    rows.start[row] = rows.used[0]
+    rows.room[row] = min(max(rows.least, 2 * rows.room[row]), rows.width)
+    rows.used[0] += rows.room[row]
     return old
 
 
@@ -186,3 +203,12 @@ def move(pool: Array, old: int, kept: int, new: int, room: int, blank: float) ->
         pool[new + j] = pool[old + j]
     for j in range(kept, room):
         pool[new + j] = blank
+
+
+@kernel
+def last_of(places: Slots, value: int) -> int:
+    """Where a value stands last; -1 where it does not. Written so that the compiler makes vectors of it."""
+    last = np.int32(-1)
+    for j in range(len(places)):
+        last = max(last, np.int32(j) if places[j] == value else np.int32(-1))
+    return int(last)

@@ -3,12 +3,33 @@
 The newest is at `count - 1`, modulo the width; `count` says how many were ever pushed.
 """
 
+from typing import NamedTuple
+
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch, kernel
 from ranker.state.columns import Slots
-from ranker.state.growing import Field, Int64s, move, widened
+from ranker.state.growing import Field, Int64s, Layout, last_of, move, widened
+
+_AHEAD = 16
+"""Rows: so many before a row is changed its memory is asked for, and twice as many before, where that is."""
+_A_LINE = 16
+"""Slots in a line of memory."""
+
+
+class Ring(NamedTuple):
+    """A ring of a table, for kernels; good until the table grows."""
+
+    pool: Slots
+    rows: Layout
+    counts: Int64s
+
+
+def ring_of(field: Field, count: Int64s) -> Ring:
+    """The ring of a field, whose pushes are counted in `count`, int64 (rows,)."""
+    return Ring(field.pool, field.rows.layout, count)
 
 
 def change(ring: Field, count: Int64s, rows: Slots, values: Slots, amounts: NDArray[np.float32]) -> None:
@@ -17,41 +38,56 @@ def change(ring: Field, count: Int64s, rows: Slots, values: Slots, amounts: NDAr
     count: int64 (rows,), changed in place. A row or value of NONE and an amount of 0 are passed over, and so
     is a push of a value that is there.
     """
-    held = ring.rows
-    held.reserve(len(rows))
-    width = held.spec.width, held.spec.least
-    _change(ring.pool, held.start, held.room, held.used, *width, count, rows, values, amounts)
+    ring.rows.reserve(len(rows))
+    changed(ring_of(ring, count), rows, values, amounts)
 
 
-@numba.njit(cache=True, nogil=True)
-def _change(
-    pool: Slots,
-    start: Int64s,
-    room: Slots,
-    used: Int64s,
-    width: int,
-    least: int,
-    count: Int64s,
-    rows: Slots,
-    values: Slots,
-    amounts: NDArray[np.float32],
-) -> None:
-    for i in range(len(rows)):
-        row = rows[i]
+@kernel
+def changed(ring: Ring, rows: Slots, values: Slots, amounts: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """`change`, for kernels: the ring has room for all. Returns which values were pushed, bool (n,)."""
+    pool, held, count = ring  # once: what is taken out of a tuple in a loop is counted each time
+    start, room, _, width, _ = held
+    pushed = np.zeros(len(rows), np.bool_)
+    for i in range(-2 * _AHEAD, len(rows)):
+        _ask(pool, start, room, width, count, rows, amounts, i)
+        row = rows[i] if i >= 0 else -1
         if row < 0 or values[i] < 0 or amounts[i] == 0:
             continue
-        place = -1
-        for j in range(start[row], start[row] + min(count[row], width)):
-            if pool[j] == values[i]:
-                place = j
+        first = start[row]
+        place = last_of(pool[first : first + min(count[row], width)], values[i])
         if amounts[i] < 0 and place >= 0:
-            pool[place] = -1
+            pool[first + place] = -1
         elif amounts[i] > 0 and place < 0:
             if count[row] == room[row] and room[row] < width:
-                old = widened(start, room, used, row, width, least)
+                old = widened(held, row)
                 move(pool, old, count[row], start[row], room[row], -1)
             pool[start[row] + count[row] % width] = values[i]
             count[row] += 1
+            pushed[i] = True
+    return pushed
+
+
+@kernel
+def _ask(
+    pool: Slots,
+    start: Int64s,
+    room: Slots,
+    width: int,
+    count: Int64s,
+    rows: Slots,
+    amounts: NDArray[np.float32],
+    i: int,
+) -> None:
+    """Ask for the memory of what comes after `i`."""
+    far, near = i + 2 * _AHEAD, i + _AHEAD
+    if far < len(rows) and rows[far] >= 0 and amounts[far] != 0:
+        fetch(count, rows[far])
+        fetch(start, rows[far])
+        fetch(room, rows[far])
+    if 0 <= near < len(rows) and rows[near] >= 0 and amounts[near] != 0:
+        first = start[rows[near]]
+        for place in range(first, first + min(count[rows[near]], width) + 1, _A_LINE):
+            fetch(pool, place)
 
 
 def push(ring: Field, count: Int64s, rows: Slots, values: Slots) -> None:
