@@ -6,6 +6,7 @@ The limits stand in the contract's comments (proto/feedrank/v1/types.proto); her
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -108,9 +109,15 @@ def language(field: str, value: str) -> Problems:
         )
 
 
+@cache
+def _numbers(enum: Any) -> frozenset[int]:
+    """What an enum declares."""
+    return frozenset(enum.values())
+
+
 def known(field: str, enum: Any, value: int, *, required: bool = False) -> Problems:
     """A value that the enum declares."""
-    if value in enum.DESCRIPTOR.values_by_number and (value or not required):
+    if value in _numbers(enum) and (value or not required):
         return
     names = ", ".join(v.name for v in enum.DESCRIPTOR.values if v.number)
     if value:

@@ -1,12 +1,16 @@
 """Prometheus metrics."""
 
-from collections.abc import Callable, Iterator
+import threading
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
+from prometheus_client.utils import floatToGoString
 
 from ranker.models import Serving
 from ranker.pipeline import Trace
@@ -24,9 +28,8 @@ class Metrics:
         self.request_seconds = Histogram(
             "feedrank_request_seconds", "Time of a call.", ["method"], buckets=_SECONDS, registry=registry
         )
-        self.stage_seconds = Histogram(
-            "feedrank_stage_seconds", "Time of a stage.", ["stage"], buckets=_SECONDS, registry=registry
-        )
+        self.stage_seconds = _StageSeconds()
+        registry.register(self.stage_seconds)
         self.candidates = Counter(
             "feedrank_candidates", "Posts that a source brought.", ["source"], registry=registry
         )
@@ -49,7 +52,6 @@ class Metrics:
         # What a name counts to is looked up once: that takes as long as counting.
         self._request = cache(self.requests.labels)
         self._request_seconds = cache(self.request_seconds.labels)
-        self._stage = cache(self.stage_seconds.labels)
         self._source = cache(self.candidates.labels)
         self._filter = cache(self.removed.labels)
         self.rows = Counter("feedrank_rows", "Rows of write calls.", ["kind", "outcome"], registry=registry)
@@ -69,8 +71,7 @@ class Metrics:
 
     def observe(self, trace: Trace) -> None:
         """Count what happened on the way of one answer."""
-        for stage, seconds in trace.seconds.items():
-            self._stage(stage).observe(seconds)
+        self.stage_seconds.observe(trace.seconds)
         for source, found in trace.found.items():
             self._source(source).inc(found)
         for name, removed in trace.removed.items():
@@ -89,6 +90,35 @@ class Metrics:
             self._experiment = serving.experiment
             self.variants.clear()
         self.variants.labels(serving.experiment, serving.variant).inc()
+
+
+class _StageSeconds(Collector):
+    """A histogram by stage, which takes all stages of an answer at once: theirs takes as long for each."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._counts: dict[str, list[int]] = {}
+        self._sums: dict[str, float] = {}
+
+    def observe(self, seconds: Mapping[str, float]) -> None:
+        """Count what each stage took."""
+        with self._lock:
+            for stage, spent in seconds.items():
+                if stage not in self._counts:
+                    self._counts[stage], self._sums[stage] = [0] * (len(_SECONDS) + 1), 0.0
+                self._counts[stage][bisect_left(_SECONDS, spent)] += 1
+                self._sums[stage] += spent
+
+    def collect(self) -> Iterator[HistogramMetricFamily]:
+        """The histogram of now."""
+        family = HistogramMetricFamily("feedrank_stage_seconds", "Time of a stage.", labels=["stage"])
+        bounds = [*map(floatToGoString, _SECONDS), "+Inf"]
+        with self._lock:
+            for stage, counts in self._counts.items():
+                family.add_metric(
+                    [stage], list(zip(bounds, accumulate(counts), strict=True)), self._sums[stage]
+                )
+        yield family
 
 
 @dataclass(frozen=True)

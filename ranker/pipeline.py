@@ -228,9 +228,9 @@ class Pipeline:
         """The order of the surface, cut to `places`."""
         with trace.stage("selection"):
             chosen = self.order(query, scored.posts, scored.score, self._new(scored.posts), places)
-        spread = {name: getattr(chosen, name) for name in selection.SPREADS}
         placed = scored[chosen.rows]
-        placed = replace(placed, multipliers=placed.multipliers | spread, score=chosen.score)
+        placed.multipliers.update({name: getattr(chosen, name) for name in selection.SPREADS})
+        placed = replace(placed, score=chosen.score)
         room = len(chosen.rows) < places
         left_out = np.delete(scored.posts.slot, chosen.rows) if room else scored.posts.slot[:0]
         return Ranking(placed, chosen.propensity, left_out)

@@ -29,6 +29,14 @@ Fields = dict[str, Any]
 """Some of a query's, by name."""
 
 _FEW_SLOTS = np.zeros(0, np.int32)
+_NO_WISHES: Fields = {
+    "chosen": types_pb2.Preferences(),
+    "languages": _FEW_SLOTS,
+    "muted_words": (),
+    "hidden_labels": _FEW_SLOTS,
+    "topics_more": _FEW_SLOTS,
+    "topics_less": _FEW_SLOTS,
+}
 _HISTORY = 128
 """Posts met, at most, that the features look back on."""
 _TOLD = 0.1
@@ -185,8 +193,10 @@ def _taste(users: Users, viewer: int, now_ms: int) -> Fields:
 
 
 def _wishes(state: State, viewer: int) -> Fields:
-    """What the viewer chose."""
-    chosen = types_pb2.Preferences.FromString(state.users.preferences[viewer].tobytes())
+    """What the viewer chose, which most never do."""
+    if not len(told := state.users.preferences[viewer]):
+        return _NO_WISHES
+    chosen = types_pb2.Preferences.FromString(told.tobytes())
     languages = [primary_language(tag) for tag in chosen.languages]
     labels = [label.casefold() for label in chosen.hidden_safety_labels]
     return {
@@ -202,7 +212,7 @@ def _wishes(state: State, viewer: int) -> Fields:
 
 
 def _named(ids: Ids, names: Sequence[str]) -> Slots:
-    """The known ones of what a viewer named, which most never do."""
+    """The known ones of what a viewer named."""
     return ordered(ids.slots(names)) if names else _FEW_SLOTS
 
 

@@ -1,5 +1,6 @@
 from ranker.metrics import Metrics
 from ranker.models import Serving
+from ranker.pipeline import Trace
 from ranker.prior import Prior
 
 
@@ -28,3 +29,15 @@ def test_only_the_last_experiment_has_labels() -> None:
     for experiment in ("first", "second", "third"):
         metrics.count(Serving(Prior(), experiment, "a"))
     assert counted(metrics) == {("third", "a"): 1}
+
+
+def test_what_a_stage_took_counts_up_to_its_bounds() -> None:
+    metrics = Metrics()
+    for seconds in (0.001, 0.003):
+        metrics.observe(Trace(seconds={"heads": seconds}))
+    told = {
+        le: metrics.registry.get_sample_value("feedrank_stage_seconds_bucket", {"stage": "heads", "le": le})
+        for le in ("0.0005", "0.001", "0.002", "0.004", "+Inf")
+    }
+    assert told == {"0.0005": 0, "0.001": 1, "0.002": 1, "0.004": 2, "+Inf": 2}
+    assert metrics.registry.get_sample_value("feedrank_stage_seconds_sum", {"stage": "heads"}) == 0.004
