@@ -57,6 +57,7 @@ class Asked(NamedTuple):
     lists: (q, visits) int32, nearest first; near: (q, visits) float32, the cosine with each one's centroid
     times its length. planes: (q, words, 1 + PLANES) uint64: which bits count when they are 0, then the
     weights bit by bit. offsets, steps: (q,) float32, what no bit tells and what the lowest plane is worth.
+    spread: (q,) float32, the standard deviation of a post's cosine about its list's nearness.
     """
 
     lists: NDArray[np.int32]
@@ -64,6 +65,7 @@ class Asked(NamedTuple):
     planes: Words
     offsets: Floats
     steps: Floats
+    spread: Floats
     complete: bool
     """Whether all lists are visited."""
 
@@ -139,10 +141,10 @@ class Codebook:
         nearest = [greatest(every, np.fmax(one, _FURTHEST), visits) for one in near]
         along = cosines(self.axes, np.arange(len(self.axes), dtype=np.int32), queries).T * self.step
         planes = np.zeros((len(queries), words_for(queries.shape[1]), 1 + PLANES), np.uint64)
-        offsets, steps = np.empty((2, len(queries)), np.float32)
-        _weigh(np.ascontiguousarray(along), self.bits, planes, offsets, steps)
+        offsets, steps, spread = np.empty((3, len(queries)), np.float32)
+        _weigh(np.ascontiguousarray(along), self.bits, planes, offsets, steps, spread)
         lists, nearness = (np.stack(column) for column in zip(*nearest, strict=True))
-        return Asked(lists, nearness, planes, offsets, steps, visits == len(every))
+        return Asked(lists, nearness, planes, offsets, steps, spread, visits == len(every))
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """All content as named arrays."""
@@ -255,11 +257,12 @@ def _encode(along: Any, lengths: Any, bits: Any, step: Any, length: Any, words: 
         types.uint64[:, :, ::1],
         types.float32[::1],
         types.float32[::1],
+        types.float32[::1],
     ),
     nogil=True,
     cache=True,
 )
-def _weigh(along: Any, bits: Any, planes: Any, offsets: Any, steps: Any) -> None:
+def _weigh(along: Any, bits: Any, planes: Any, offsets: Any, steps: Any, spread: Any) -> None:
     """A bit's weight is a power of two times its axis; negative ones count when the bit is 0 instead."""
     most = (1 << PLANES) - 1
     for query in range(along.shape[0]):
@@ -267,10 +270,11 @@ def _weigh(along: Any, bits: Any, planes: Any, offsets: Any, steps: Any) -> None
         for axis in range(bits.shape[0]):
             heaviest = max(heaviest, abs(along[query, axis]) * (1 << (bits[axis] - 1)))
         unit = heaviest / most
-        offset = 0.0
+        offset = variance = 0.0
         at = 0
         for axis in range(bits.shape[0]):
             value = along[query, axis]
+            variance += (value / _STEP[bits[axis]]) ** 2
             # All bits 0 is the lowest level for a positive weight, all bits 1 for a negative one.
             offset -= abs(value) * 0.5 * ((1 << bits[axis]) - 1)
             for bit in range(bits[axis]):
@@ -280,4 +284,4 @@ def _weigh(along: Any, bits: Any, planes: Any, offsets: Any, steps: Any) -> None
                 for plane in range(PLANES):
                     word[1 + plane] |= np.uint64((weight >> plane) & 1) << place
                 at += 1
-        offsets[query], steps[query] = offset, unit
+        offsets[query], steps[query], spread[query] = offset, unit, math.sqrt(variance)

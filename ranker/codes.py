@@ -5,7 +5,8 @@ weights of a query are cut into planes of bits; the estimate of a code is a sum 
 plane (the bitwise form of RaBitQ, Gao and Long, SIGMOD 2024), written as vector operations so that LLVM finds
 the processor's own. Each query keeps its best estimates in a pool that is cut back when it is full. Only what
 beats the last cut enters it, and is asked there, together with others, whether it is there and new enough. A
-filter is asked first, and blocks without a post that it allows are not read.
+filter is asked first, and blocks without a post that it allows are not read. Lists are visited until the next
+is so far that hardly a post in it can be among the best.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ _ROOM = 4  # a pool holds so many times what it keeps
 _BINS = 256
 _AHEAD = 12
 """Blocks asked for before their turn comes."""
+_BEYOND = 4.0
+"""By so many standard deviations a post is nearer than its list, at most."""
 
 Rows = NDArray[np.int32]
 
@@ -416,6 +419,7 @@ def _enter(
         _readable(types.uint64, 3),
         _readable(types.float32, 1),
         _readable(types.float32, 1),
+        _readable(types.float32, 1),
         _readable(types.int32, 1),
         _readable(types.int64, 1),
         types.int64,
@@ -435,6 +439,7 @@ def _scan(
     planes: Any,
     offsets: Any,
     steps: Any,
+    spread: Any,
     slots: Any,
     when_ms: Any,
     after_ms: Any,
@@ -450,13 +455,19 @@ def _scan(
     room = found.shape[1] - BLOCK
     for query in range(lists.shape[0]):
         fit[0], fit[1], fit[3] = offsets[query], steps[query], least[query]
-        order, answer, ends = _blocks_in_order(starts, lists[query], slots, some, allowed)
+        beyond = _BEYOND * spread[query]
+        visits = 0
+        while visits < lists.shape[1] and near[query, visits] + beyond >= least[query]:
+            visits += 1
+        order, answer, ends = _blocks_in_order(starts, lists[query, :visits], slots, some, allowed)
         for block in order[:_AHEAD]:
             fetch(words, block)
         done = 0
         count = judged = filled[query]
         for visit in range(len(ends)):
             fit[2] = near[query, visit]
+            if fit[2] + beyond < least[query]:
+                break
             for at in range(done, ends[visit]):
                 ahead = order[at + _AHEAD]
                 fetch(words, ahead)

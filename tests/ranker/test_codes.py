@@ -77,6 +77,21 @@ def test_the_kernel_adds_what_numpy_adds() -> None:
         np.testing.assert_allclose(pool.scores[query, :4096], expected[pool.slots[query, :4096]], atol=1e-5)
 
 
+def test_the_spread_is_that_of_cosines_about_the_nearness_of_their_lists() -> None:
+    asked, lists = CODEBOOK.ask(QUERIES, 100), CODEBOOK.encode(VECTORS).lists
+    off = VECTORS - CODEBOOK.centroids[lists].astype(np.float32)
+    np.testing.assert_allclose(asked.spread, (QUERIES @ off.T).std(axis=1), rtol=0.2)
+
+
+def test_lists_that_are_passed_over_hold_nothing_that_beats_the_least() -> None:
+    asked, every, pool = CODEBOOK.ask(QUERIES, 100), found(4096), Pool.of(len(QUERIES), 4096)
+    pool.least[:] = asked.near[:, 0] + 2 * asked.spread
+    assert (asked.near[:, -1] + 4 * asked.spread < pool.least).sum() > 5
+    CODES.scan(asked, SLOTS, TIMES, 0, None, pool)
+    np.testing.assert_array_equal(pool.filled, (every.scores[:, :4096] > pool.least[:, None]).sum(axis=1))
+    assert pool.filled.sum() > 100
+
+
 def test_rows_that_are_old_or_not_allowed_do_not_answer() -> None:
     for slots in found(4096, after_ms=1000, allowed=np.arange(4096) % 7 == 3).best():
         assert sorted(slots.tolist()) == [slot for slot in range(1000, 4096) if slot % 7 == 3]
