@@ -305,12 +305,15 @@ def _cut(slots: Any, scores: Any, filled: Any, least: Any, keep: Any, query: Any
     count = filled[query]
     if count <= keep:
         return
-    mine = scores[query, :count]
-    low, high = mine.min(), mine.max()
-    width = max((high - low) / _BINS, 1e-9)
-    bins = np.zeros(_BINS + 1, np.int64)
+    low = high = scores[query, 0]
     for i in range(count):
-        bins[int((mine[i] - low) / width)] += 1
+        low, high = min(low, scores[query, i]), max(high, scores[query, i])
+    width = max((high - low) / _BINS, 1e-9)
+    bins, bin_of = np.zeros(_BINS + 1, np.int64), np.empty(count, np.int16)
+    for i in range(count):
+        bin_of[i] = (scores[query, i] - low) / width
+    for i in range(count):
+        bins[bin_of[i]] += 1
     edge, above = _BINS, bins[_BINS]
     while above < keep:
         edge -= 1
@@ -319,9 +322,8 @@ def _cut(slots: Any, scores: Any, filled: Any, least: Any, keep: Any, query: Any
     most = min(above, 2 * keep)
     kept = 0
     for i in range(count):
-        if kept < most and int((mine[i] - low) / width) >= edge:
-            slots[query, kept], scores[query, kept] = slots[query, i], mine[i]
-            kept += 1
+        slots[query, kept], scores[query, kept] = slots[query, i], scores[query, i]
+        kept += kept < most and bin_of[i] >= edge
     filled[query] = kept
     least[query] = low + edge * width
 
@@ -454,6 +456,8 @@ def _scan(
     fit = np.empty(4, np.float32)
     room = found.shape[1] - BLOCK
     for query in range(lists.shape[0]):
+        # What earlier slices hold says how far it is worth to go in this one.
+        _cut(found, scores, filled, least, keep, query)
         fit[0], fit[1], fit[3] = offsets[query], steps[query], least[query]
         beyond = _BEYOND * spread[query]
         visits = 0
