@@ -162,10 +162,11 @@ def _check(
 def _widened(half: int) -> float:
     """The value of float16 bits; finite ones only."""
     magnitude = half & 0x7FFF
-    if magnitude < 0x400:
-        value = magnitude * 2.0**-24
-    else:
-        value = float(np.uint32((magnitude << 13) + (112 << 23)).view(np.float32))
+    small = magnitude * 2.0**-24
+    large = float(np.uint32((magnitude << 13) + (112 << 23)).view(np.float32))
+    value = (
+        small if magnitude < 0x400 else large
+    )  # both made: with no branch the compiler makes vectors of it
     return -value if half & 0x8000 else value
 
 
@@ -217,6 +218,28 @@ def _cosine(row: NDArray[np.uint16], unit: NDArray[np.float64]) -> float:
 
 
 @njit(cache=True)
+def _cosines(
+    vector: NDArray[np.uint16], unit: NDArray[np.float64], parts: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """`_cosine` of each slot, bit for bit: four sums at once, for each waits for its own additions."""
+    cosines = np.empty(len(vector))
+    last = len(vector) - 1
+    for k in range(len(vector)):
+        for d in range(len(unit)):
+            parts[k, d] = _widened(vector[k, d]) * unit[d]
+    for k in range(0, len(vector), 4):
+        k1, k2, k3 = min(k + 1, last), min(k + 2, last), min(k + 3, last)
+        a = b = c = e = 0.0
+        for d in range(len(unit)):
+            a += parts[k, d]
+            b += parts[k1, d]
+            c += parts[k2, d]
+            e += parts[k3, d]
+        cosines[k], cosines[k1], cosines[k2], cosines[k3] = a, b, c, e
+    return cosines
+
+
+@njit(cache=True)
 def _emptied(
     k: int, vector: NDArray[np.uint16], weight: NDArray[np.float32], time_ms: NDArray[np.int64]
 ) -> None:
@@ -255,12 +278,14 @@ def _home(
     unit: NDArray[np.float64],
     strength: float,
     same: float,
+    parts: NDArray[np.float64],
 ) -> tuple[int, bool]:
     """The slot that a liked post belongs to, and whether it starts a new interest there."""
     nearest, best = 0, -2.0
     weakest = 0
+    cosines = _cosines(vector, unit, parts)
     for k in range(len(weight)):
-        cosine = _cosine(vector[k], unit) if weight[k] > 0.0 else -2.0
+        cosine = cosines[k] if weight[k] > 0.0 else -2.0
         if cosine > best:
             nearest, best = k, cosine
         if weight[k] < weight[weakest]:
@@ -318,6 +343,7 @@ def _learn(
     half_life_ms, same, away_step, floor = rules
     unit = np.empty(posts.shape[1])
     moved = np.empty(posts.shape[1])
+    parts = np.empty(vector.shape[1:])
     for i in range(len(viewers)):
         if not np.isfinite(strengths[i]) or not _unit(posts[i], unit):
             continue
@@ -328,7 +354,7 @@ def _learn(
         if strength <= -floor:
             _pushed(mine, weights, times, unit, min(1.0, -strength * away_step), floor, moved)
         elif strength >= floor:
-            k, new = _home(mine, weights, unit, strength, same)
+            k, new = _home(mine, weights, unit, strength, same, parts)
             step = 1.0 if new else strength / (weights[k] + strength)
             _drawn(mine[k], unit, step, moved)
             weights[k] = strength if new else weights[k] + strength

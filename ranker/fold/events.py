@@ -62,6 +62,8 @@ class Arrived:
     """Events that were not folded before, with all that could be made of them before their turn."""
 
     batch: _Batch
+    rows: "_Rows"
+    """What the batch changes; good while nobody becomes known."""
     newcomers: Strings | None
     """The viewer and the named author of each event, in turn, where somebody becomes known with these
     events; the batch's `viewer` and `author` are to come then."""
@@ -92,19 +94,19 @@ def read(state: State, change: journal_pb2.Events) -> Arrived:
     teaches = (batch.strength != 0) & ~batch.undo & (batch.post != NONE)
     teaching = np.flatnonzero(teaches & state.posts.has_vector[batch.post])
     vectors = widened(state.posts.vector, batch.post[teaching])
-    return Arrived(batch, None if known else names, teaching, vectors)
+    return Arrived(batch, _Rows.of(state), None if known else names, teaching, vectors)
 
 
 def record(state: State, arrived: Arrived) -> None:
     """Fold a batch of events, in order."""
-    batch = arrived.batch
+    batch, rows = arrived.batch, arrived.rows
     if arrived.newcomers is not None:
         viewer, named = _pairs(state.users_of(arrived.newcomers))
         batch = batch._replace(viewer=viewer, author=_authors(state, batch.post, named))
+        rows = _Rows.of(state)
     if len(batch.viewer):
         _relate(state, batch)
-        places = (_places(state.communities), _places(state.languages))
-        amount = _fold(batch, _Posts.of(state), _Users.of(state), *places, _RULES, state.time_ms)
+        amount = _fold(batch, *rows, _RULES, state.time_ms)
         _teach(state, arrived, batch, amount)
 
 
@@ -225,6 +227,20 @@ class _PlaceRows(NamedTuple):
 
 def _places(places: Places) -> _PlaceRows:
     return _PlaceRows(ring_of(places.hot, places.hot_count), places.shown, places.engaged)
+
+
+class _Rows(NamedTuple):
+    """All that events change, save for relations and interests."""
+
+    posts: _Posts
+    users: _Users
+    communities: _PlaceRows
+    languages: _PlaceRows
+
+    @classmethod
+    def of(cls, state: State) -> Self:
+        places = _places(state.communities), _places(state.languages)
+        return cls(_Posts.of(state), _Users.of(state), *places)
 
 
 class _Rules(NamedTuple):

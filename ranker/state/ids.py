@@ -19,6 +19,8 @@ from ranker.state.strings import Bytes, Hashes, Int64s, Strings, hash_of_bytes, 
 # Of this process: a caller can't prepare ids that all fall into one place of the table.
 _SEED = secrets.randbits(63)
 _ALL = 2**31 - 1
+_AHEAD = 8
+"""Ids: so many before one is compared its bytes are asked for, and where those are, twice as many."""
 
 
 class Ids:
@@ -219,10 +221,20 @@ def _found(
     held: Hashes,
     table: Slots,
 ) -> Slots:
-    slots = np.empty(len(start), np.int32)
-    for i in range(len(start)):
-        wanted = hash_of_bytes(buffer, start[i], length[i], seed)
-        slots[i] = table[_place(buffer, start[i], length[i], wanted, pool, ends, held, table)]
+    slots, n = np.empty(len(start), np.int32), len(start)
+    wanted, mask = np.empty(n, np.uint64), np.uint64(len(table) - 1)
+    for i in range(n):
+        wanted[i] = hash_of_bytes(buffer, start[i], length[i], seed)
+        fetch(table, np.int64(wanted[i] & mask))
+    for i in range(-2 * _AHEAD, n):
+        far, near = i + 2 * _AHEAD, i + _AHEAD
+        if far < n and table[wanted[far] & mask] >= 0:
+            fetch(held, table[wanted[far] & mask])
+            fetch(ends, table[wanted[far] & mask])
+        if 0 <= near < n and table[wanted[near] & mask] >= 0:
+            fetch(pool, ends[table[wanted[near] & mask]])
+        if i >= 0:
+            slots[i] = table[_place(buffer, start[i], length[i], wanted[i], pool, ends, held, table)]
     return slots
 
 

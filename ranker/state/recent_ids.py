@@ -13,6 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from ranker.kernels import fetch
 from ranker.state.columns import Array
 from ranker.state.strings import Bytes, Hashes, Int64s, Strings, hash_of_bytes
 
@@ -102,10 +103,16 @@ def _admit(
     done: int,
 ) -> int:
     """Admit ids from `done` on; how many were when the young table was full, or all."""
+    hashes, mask = np.empty(len(start), np.uint64), np.uint64(len(young) - 1)
+    for i in range(done, len(start)):
+        hashes[i] = max(hash_of_bytes(buffer, start[i], length[i], 0), np.uint64(1))
+        first = np.int64((hashes[i] * scatter >> np.uint64(32)) & mask)  # where `_place` begins
+        fetch(young, first)
+        fetch(old, first)
     for i in range(done, len(start)):
         if length[i] == 0:
             continue
-        wanted = max(hash_of_bytes(buffer, start[i], length[i], 0), np.uint64(1))
+        wanted = hashes[i]
         at = _place(young, scatter, wanted)
         new[i] = young[at] == 0 and old[_place(old, scatter, wanted)] == 0
         if new[i]:
