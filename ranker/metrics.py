@@ -4,11 +4,11 @@ import threading
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import accumulate
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.core import GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 from prometheus_client.utils import floatToGoString
 
@@ -30,12 +30,10 @@ class Metrics:
         )
         self.stage_seconds = _StageSeconds()
         registry.register(self.stage_seconds)
-        self.candidates = Counter(
-            "feedrank_candidates", "Posts that a source brought.", ["source"], registry=registry
-        )
-        self.removed = Counter(
-            "feedrank_removed", "Posts that a filter took out.", ["filter"], registry=registry
-        )
+        self.candidates = _Sums("feedrank_candidates", "Posts that a source brought.", "source")
+        self.removed = _Sums("feedrank_removed", "Posts that a filter took out.", "filter")
+        for one in (self.candidates, self.removed):
+            registry.register(one)
         self.scored = Histogram(
             "feedrank_scored_posts", "Posts scored for an answer.", buckets=_POSTS, registry=registry
         )
@@ -52,8 +50,6 @@ class Metrics:
         # What a name counts to is looked up once: that takes as long as counting.
         self._request = cache(self.requests.labels)
         self._request_seconds = cache(self.request_seconds.labels)
-        self._source = cache(self.candidates.labels)
-        self._filter = cache(self.removed.labels)
         self.rows = Counter("feedrank_rows", "Rows of write calls.", ["kind", "outcome"], registry=registry)
 
     def watch(self, name: str, meaning: str, read: Callable[[], float]) -> None:
@@ -72,12 +68,8 @@ class Metrics:
     def observe(self, trace: Trace) -> None:
         """Count what happened on the way of one answer."""
         self.stage_seconds.observe(trace.seconds)
-        for source, found in trace.found.items():
-            self._source(source).inc(found)
-        for name, removed in trace.removed.items():
-            counted = self._filter(name)  # there, even while it counts nothing
-            if removed:
-                counted.inc(removed)
+        self.candidates.add(trace.found)
+        self.removed.add(trace.removed)
         self.scored.observe(trace.scored)
         for stage, reason in trace.degraded:
             self.degraded.labels(stage, reason).inc()
@@ -92,8 +84,31 @@ class Metrics:
         self.variants.labels(serving.experiment, serving.variant).inc()
 
 
+class _Sums(Collector):
+    """A counter by name, which takes all names of an answer at once: the library's takes as long for each."""
+
+    def __init__(self, name: str, meaning: str, label: str) -> None:
+        self._lock = threading.Lock()
+        self._family = partial(CounterMetricFamily, name, meaning, labels=[label])
+        self._sums: dict[str, int] = {}
+
+    def add(self, counts: Mapping[str, int]) -> None:
+        """Add to the sum of each name."""
+        with self._lock:
+            for name, count in counts.items():
+                self._sums[name] = self._sums.get(name, 0) + count
+
+    def collect(self) -> Iterator[CounterMetricFamily]:
+        """The sums of now."""
+        family = self._family()
+        with self._lock:
+            for name, total in self._sums.items():
+                family.add_metric([name], total)
+        yield family
+
+
 class _StageSeconds(Collector):
-    """A histogram by stage, which takes all stages of an answer at once: theirs takes as long for each."""
+    """A histogram by stage, which takes all stages of an answer at once, as `_Sums` does."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

@@ -31,6 +31,17 @@ def test_only_the_last_experiment_has_labels() -> None:
     assert counted(metrics) == {("third", "a"): 1}
 
 
+def test_what_filters_took_out_adds_up_by_name_and_nothing_is_a_sum_too() -> None:
+    metrics = Metrics()
+    for removed in ({"seen": 3, "hidden": 0}, {"seen": 2}):
+        metrics.observe(Trace(removed=removed))
+    told = {
+        name: metrics.registry.get_sample_value("feedrank_removed_total", {"filter": name})
+        for name in ("seen", "hidden", "served")
+    }
+    assert told == {"seen": 5, "hidden": 0, "served": None}
+
+
 def test_what_a_stage_took_counts_up_to_its_bounds() -> None:
     metrics = Metrics()
     for seconds in (0.001, 0.003):
