@@ -44,20 +44,23 @@ def _merged(
     entered = table(slots.size)
     new = _new(slots, met, shown, enough, entered) >= enough
     entered[:] = -1
-    at, taken = np.zeros(len(slots), np.int64), np.zeros(len(slots), np.int64)
+    at, taken = np.empty(len(slots), np.int64), np.zeros(len(slots), np.int64)
+    for row in range(len(slots)):
+        at[row] = _next(slots[row], 0, met, shown, new)
     found, value = np.empty(limit, np.int32), np.empty(limit, np.float32)
     count = 0
     while count < limit:
         best = -1
         for row in range(len(slots)):
-            at[row] = _next(slots[row], at[row], met, shown, new) if taken[row] < share else slots.shape[1]
             if at[row] < slots.shape[1] and (best < 0 or scores[row, at[row]] > scores[best, at[best]]):
                 best = row
         if best < 0:
             break
         slot, score = slots[best, at[best]], scores[best, at[best]]
-        at[best] += 1
         taken[best] += 1
+        at[best] = (
+            _next(slots[best], at[best] + 1, met, shown, new) if taken[best] < share else slots.shape[1]
+        )
         free = place(entered, slot)
         if entered[free] < 0:
             entered[free] = found[count] = slot
