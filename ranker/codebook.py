@@ -135,16 +135,17 @@ class Codebook:
     def ask(self, queries: Floats, visits: int) -> Asked:
         """Make unit queries (q, D) float32 ready to visit so many lists each, or all."""
         every = np.arange(len(self.centroids), dtype=np.int32)
-        near = cosines(self.centroids, every, queries).T
-        visits = min(visits, len(every))
         # A centroid without a direction comes last.
-        nearest = [greatest(every, np.fmax(one, _FURTHEST), visits) for one in near]
+        cosine = np.fmax(cosines(self.centroids, every, queries).T, _FURTHEST)
+        visits = min(visits, len(every))
+        lists, near = np.empty((len(queries), visits), np.int32), np.empty((len(queries), visits), np.float32)
+        for query, one in enumerate(cosine):
+            lists[query], near[query] = greatest(every, one, visits)
         along = cosines(self.axes, np.arange(len(self.axes), dtype=np.int32), queries).T * self.step
         planes = np.zeros((len(queries), words_for(queries.shape[1]), 1 + PLANES), np.uint64)
         offsets, steps, spread = np.empty((3, len(queries)), np.float32)
         _weigh(np.ascontiguousarray(along), self.bits, planes, offsets, steps, spread)
-        lists, nearness = (np.stack(column) for column in zip(*nearest, strict=True))
-        return Asked(lists, nearness, planes, offsets, steps, spread, visits == len(every))
+        return Asked(lists, near, planes, offsets, steps, spread, visits == len(every))
 
     def arrays(self) -> Iterator[tuple[str, NDArray[Any]]]:
         """All content as named arrays."""

@@ -148,7 +148,8 @@ class Slices:
         )
         for i, promising in enumerate(estimated):
             reranked = cosines(vectors, promising, queries[i : i + 1])[:, 0]
-            slots, values = greatest(np.append(scanned, promising), np.append(exact[i], reranked), k)
+            both = np.concatenate((scanned, promising)), np.concatenate((exact[i], reranked))
+            slots, values = greatest(*both, k)
             found.slots[i, : len(slots)], found.cosines[i, : len(slots)] = slots, values
         return found
 
