@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from random import Random
 
 import numpy as np
 import pytest
@@ -25,7 +26,8 @@ def served(pages: int = 10_000) -> Examples:
     """Pages of ten, best first, some with a swap; what is looked at is clicked on by its worth."""
     random, settings = np.random.default_rng(4), ExplorationSettings(swap_share=0.8)
     worth = np.sort(random.random((pages, 10)), axis=1)[:, ::-1]
-    swaps = [swap(random, settings, 10, 10) for _ in range(pages)]
+    chance = Random(4)
+    swaps = [swap(chance, settings, 10, 10) for _ in range(pages)]
     shown = np.concatenate([page[one.order] for page, one in zip(worth, swaps, strict=True)])
     empty = made_up(10 * pages)
     labels = np.zeros_like(empty.labels)
