@@ -270,12 +270,20 @@ def _fold(
         users.logs, batch.viewer, batch.post, batch.author, batch.kind, batch.undo, times,
         rules.lasting, rules.impression,
     )  # fmt: skip
-    for i in range(len(times)):
-        users.active_ms[batch.viewer[i]] = max(users.active_ms[batch.viewer[i]], times[i])
+    _hear(users.active_ms, batch.viewer, times)
     _count(batch, posts, users, amount, times, rules.half_lives_ms)
     _remember(batch, users, amount, times, rules.impression)
     _engage(batch, posts, communities, languages, amount, rules.impression)
     return amount
+
+
+@kernel
+def _hear(active_ms: Int64s, viewer: Slots, times: Int64s) -> None:
+    """Viewers were heard of."""
+    for one in viewer:
+        fetch(active_ms, one)
+    for i in range(len(viewer)):
+        active_ms[viewer[i]] = max(active_ms[viewer[i]], times[i])
 
 
 @kernel
@@ -324,10 +332,15 @@ def _engage(
     shown = _only(others, batch.kind == impression)
     for places, rows in ((communities, batch.community), (languages, batch.language)):
         rings.changed(places.hot, rows, batch.post, np.maximum(good, np.float32(0)))
-        for i in range(len(rows)):
-            if rows[i] >= 0:
-                places.shown[rows[i]] += np.int64(shown[i])
-                places.engaged[rows[i]] += came[i]
+        _tally(places.shown, places.engaged, rows, shown, came)
+
+
+@kernel
+def _tally(places_shown: Int64s, places_engaged: Int64s, rows: Slots, shown: Floats, came: Flags) -> None:
+    for i in range(len(rows)):
+        if rows[i] >= 0:
+            places_shown[rows[i]] += np.int64(shown[i])
+            places_engaged[rows[i]] += came[i]
 
 
 @kernel

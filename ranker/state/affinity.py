@@ -26,10 +26,6 @@ TOPIC_HALF_LIFE_MS = 5 * 86_400_000.0
 """Shorter: a topic is met often, and what people like to read about changes sooner than who writes well."""
 
 
-_AHEAD = 8
-"""Events: so many before a row is changed its memory is asked for, and where that is, twice as many."""
-
-
 class Affinities(NamedTuple):
     """The affinities of a table's rows, for kernels; good until the table grows."""
 
@@ -79,9 +75,9 @@ def added(
     """`add`, for kernels: the pools have room for all."""
     keys, sums, last_ms, held, half_life_ms = table  # once: in a loop each is counted each time
     start, room, _, width, _ = held
-    for i in range(-2 * _AHEAD, len(rows)):
-        _ask(keys, sums, last_ms, start, room, rows, i)
-        row = rows[i] if i >= 0 else -1
+    _ask(keys, sums, last_ms, start, room, rows)
+    for i in range(len(rows)):
+        row = rows[i]
         if row < 0 or values[i] < 0 or amounts[i] == 0:
             continue
         first, t = start[row], times_ms[i]
@@ -118,19 +114,19 @@ def added(
 
 @kernel
 def _ask(
-    keys: Slots, sums: NDArray[np.float32], last_ms: Int64s, start: Int64s, room: Slots, rows: Slots, i: int
+    keys: Slots, sums: NDArray[np.float32], last_ms: Int64s, start: Int64s, room: Slots, rows: Slots
 ) -> None:
-    """Ask for the memory of what comes after `i`."""
-    far, near = i + 2 * _AHEAD, i + _AHEAD
-    if far < len(rows) and rows[far] >= 0:
-        fetch(start, rows[far])
-        fetch(room, rows[far])
-    if 0 <= near < len(rows) and rows[near] >= 0:
-        first = start[rows[near]]
-        for place in range(first, first + room[rows[near]], 4):  # of 4 bytes, of 12 and of 8
-            fetch(keys, place)
-            fetch(sums, place)
-            fetch(last_ms, place)
+    """Ask for the memory of all that will be changed."""
+    for row in rows:
+        if row >= 0:
+            fetch(start, row)
+            fetch(room, row)
+    for row in rows:
+        if row >= 0:
+            for place in range(start[row], start[row] + room[row], 4):  # of 4 bytes, of 12 and of 8
+                fetch(keys, place)
+                fetch(sums, place)
+                fetch(last_ms, place)
 
 
 @kernel

@@ -13,8 +13,6 @@ WIDTH = 128
 """Events remembered a viewer, impressions not among them."""
 
 
-_AHEAD = 16
-"""Events: so many before a log is changed its memory is asked for, and where that is, twice as many."""
 _A_LINE = 16
 """Places of a log in a line of memory, at least."""
 
@@ -81,10 +79,8 @@ def settled(
     log_post, log_author, log_kind, log_ms, held, count = logs  # once: in a loop each is counted each time
     start, room, _, width, _ = held
     amounts = np.ones(len(viewers), np.float32)
-    for i in range(-2 * _AHEAD, len(viewers)):
-        _ask(log_post, log_author, log_kind, start, room, viewers, kinds, impression, i)
-        if i < 0:
-            continue
+    _ask(log_post, log_author, log_kind, start, room, viewers, kinds, impression)
+    for i in range(len(viewers)):
         viewer = viewers[i]
         if kinds[i] in (0, impression):
             amounts[i] = 0.0 if undo[i] or kinds[i] == 0 else 1.0
@@ -129,19 +125,19 @@ def _ask(
     viewers: Slots,
     kinds: NDArray[np.int8],
     impression: int,
-    i: int,
 ) -> None:
-    """Ask for the memory of what comes after `i`."""
-    far, near = i + 2 * _AHEAD, i + _AHEAD
-    if far < len(viewers) and kinds[far] != impression:
-        fetch(start, viewers[far])
-        fetch(room, viewers[far])
-    if 0 <= near < len(viewers) and kinds[near] != impression:
-        first = start[viewers[near]]
-        for place in range(first, first + room[viewers[near]], _A_LINE):
-            fetch(log_post, place)
-            fetch(log_author, place)
-            fetch(log_kind, place)
+    """Ask for the memory of all that will be changed."""
+    for i in range(len(viewers)):
+        if kinds[i] != impression:
+            fetch(start, viewers[i])
+            fetch(room, viewers[i])
+    for i in range(len(viewers)):
+        if kinds[i] != impression:
+            first = start[viewers[i]]
+            for place in range(first, first + room[viewers[i]], _A_LINE):
+                fetch(log_post, place)
+                fetch(log_author, place)
+                fetch(log_kind, place)
 
 
 @kernel

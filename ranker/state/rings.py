@@ -13,8 +13,6 @@ from ranker.kernels import fetch, kernel
 from ranker.state.columns import Slots
 from ranker.state.growing import Field, Int64s, Layout, last_of, move, widened
 
-_AHEAD = 16
-"""Rows: so many before a row is changed its memory is asked for, and twice as many before, where that is."""
 _A_LINE = 16
 """Slots in a line of memory."""
 
@@ -48,9 +46,9 @@ def changed(ring: Ring, rows: Slots, values: Slots, amounts: NDArray[np.float32]
     pool, held, count = ring  # once: what is taken out of a tuple in a loop is counted each time
     start, room, _, width, _ = held
     pushed = np.zeros(len(rows), np.bool_)
-    for i in range(-2 * _AHEAD, len(rows)):
-        _ask(pool, start, room, width, count, rows, amounts, i)
-        row = rows[i] if i >= 0 else -1
+    _ask(pool, start, room, width, count, rows, amounts)
+    for i in range(len(rows)):
+        row = rows[i]
         if row < 0 or values[i] < 0 or amounts[i] == 0:
             continue
         first = start[row]
@@ -76,18 +74,18 @@ def _ask(
     count: Int64s,
     rows: Slots,
     amounts: NDArray[np.float32],
-    i: int,
 ) -> None:
-    """Ask for the memory of what comes after `i`."""
-    far, near = i + 2 * _AHEAD, i + _AHEAD
-    if far < len(rows) and rows[far] >= 0 and amounts[far] != 0:
-        fetch(count, rows[far])
-        fetch(start, rows[far])
-        fetch(room, rows[far])
-    if 0 <= near < len(rows) and rows[near] >= 0 and amounts[near] != 0:
-        first = start[rows[near]]
-        for place in range(first, first + min(count[rows[near]], width) + 1, _A_LINE):
-            fetch(pool, place)
+    """Ask for the memory of all that will be changed."""
+    for i in range(len(rows)):
+        if rows[i] >= 0 and amounts[i] != 0:
+            fetch(count, rows[i])
+            fetch(start, rows[i])
+            fetch(room, rows[i])
+    for i in range(len(rows)):
+        if rows[i] >= 0 and amounts[i] != 0:
+            first = start[rows[i]]
+            for place in range(first, first + min(count[rows[i]], width) + 1, _A_LINE):
+                fetch(pool, place)
 
 
 def push(ring: Field, count: Int64s, rows: Slots, values: Slots) -> None:
