@@ -218,7 +218,7 @@ def main(
     posts_a_read: Annotated[float, typer.Option(min=0, help="Posts with a timeline.")] = 0.05,
     events: Annotated[float, typer.Option(min=0, help="Events a second, in the last stretch.")] = 20_000.0,
     reads_beside: Annotated[float, typer.Option(min=0, help="Timelines a second beside them.")] = 50.0,
-    batch: Annotated[int, typer.Option(min=1, max=1_000, help="Events of a call there.")] = 500,
+    batch: Annotated[int, typer.Option(min=1, max=1_000, help="Events of a call there.")] = 1_000,
     arrivals: Annotated[Arrivals, typer.Option(help="Independent, or evenly spaced.")] = "poisson",
     processes: Annotated[int, typer.Option(min=1, help="Processes of the generator.")] = 1,
     channels: Annotated[int, typer.Option(min=1, help="Connections of each process.")] = 4,

@@ -34,7 +34,7 @@ class SessionSettings(BaseModel, frozen=True, extra="forbid"):
 
     ttl_s: float = Field(1800, gt=0, description="A session unused for so long has expired.")
     max_sessions: int = Field(20_000, ge=1, description="Sessions held; past it the longest unused expire.")
-    places: int = Field(200, ge=20, le=1000, description="Posts ordered at a time.")
+    places: int = Field(100, ge=20, le=1000, description="Posts ordered at a time.")
     candidates: int = Field(
         500, ge=200, le=1000, description="Posts scored at a time; a light ranker chooses them."
     )
