@@ -274,14 +274,14 @@ def rows_of(answers: Sequence[Answer]) -> pa.RecordBatch:
         name: pa.array([getattr(one, name) for one in answers], SCHEMA.field(name).type).take(of)
         for name in _OF_ANSWER
     }
-    places = [np.arange(count) + one.first_place for count, one in zip(counts, answers, strict=True)]
+    first = np.array([one.first_place for one in answers]) - np.cumsum(counts) + counts
     columns |= {
-        "place": pa.array(np.concatenate(places), pa.int32()),
+        "place": pa.array(np.arange(sum(counts)) + np.repeat(first, counts), pa.int32()),
         "post_id": pa.array([post_id for one in answers for post_id in one.post_ids], pa.string()),
         "source": pa.array([source for one in answers for source in one.sources], pa.string()),
         "features": _lists(np.concatenate([one.features for one in answers])),
         "probabilities": _lists(np.concatenate([one.probabilities for one in answers])),
-        "factors": _lists(np.concatenate([_factors(one) for one in answers])),
+        "factors": _lists(_factors(answers, counts)),
         "shadow_probabilities": _shadowed(answers, counts),
     }
     columns |= {
@@ -291,13 +291,21 @@ def rows_of(answers: Sequence[Answer]) -> pa.RecordBatch:
     return pa.RecordBatch.from_arrays([columns[name] for name in SCHEMA.names], schema=SCHEMA)
 
 
-def _factors(answer: Answer) -> NDArray[np.float64]:
-    full = np.ones(len(answer.post_ids))
-    return np.column_stack([answer.factors.get(name, full) for name in FACTORS])
+def _factors(answers: Sequence[Answer], counts: Sequence[int]) -> NDArray[np.float32]:
+    """Posts of all answers by factors, 1 where an answer has none of that name."""
+    factors = np.ones((sum(counts), len(FACTORS)), np.float32)
+    ends = np.cumsum(counts)
+    for answer, start, end in zip(answers, ends - counts, ends, strict=True):
+        for place, name in enumerate(FACTORS):
+            if name in answer.factors:
+                factors[start:end, place] = answer.factors[name]
+    return factors
 
 
 def _shadowed(answers: Sequence[Answer], counts: Sequence[int]) -> pa.FixedSizeListArray:
     """What each answer's shadow model says, asked once for all of its rows; null where it failed."""
+    if not any(answer.shadow for answer in answers):
+        return pa.nulls(sum(counts), SCHEMA.field("shadow_probabilities").type)
     of = np.repeat([id(answer.shadow) for answer in answers], counts)
     values = np.zeros((len(of), len(heads.NAMES)))
     unknown = np.ones(len(of), np.bool_)
@@ -312,5 +320,5 @@ def _shadowed(answers: Sequence[Answer], counts: Sequence[int]) -> pa.FixedSizeL
 
 
 def _lists(rows: NDArray[np.floating], unknown: pa.BooleanArray | None = None) -> pa.FixedSizeListArray:
-    values = pa.array(rows.astype(np.float32).ravel())
+    values = pa.array(rows.astype(np.float32, copy=False).ravel())
     return pa.FixedSizeListArray.from_arrays(values, rows.shape[1], mask=unknown)
