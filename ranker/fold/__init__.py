@@ -25,6 +25,7 @@ class Fold:
         self.index = NoIndex() if index is None else index
         self._read: dict[str, Callable[[Any], Any]] = {
             "posts": lambda change: posts.read(change, state.dimension),
+            "served": lambda change: people.read_served(state, change),
             "events": lambda change: events.read(state, change),
         }
         """What is made of a change before it is applied."""

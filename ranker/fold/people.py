@@ -3,12 +3,16 @@
 What names nobody is passed over.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
+from numpy.typing import NDArray
 
 from ranker.state import NONE, State, rings
-from ranker.state.columns import Ragged, padded
+from ranker.state.columns import Ragged, Slots, padded
+from ranker.state.strings import Int64s, Strings
 from ranker.text import primary_language
 
 _MAX_RELATIONS = 50_000
@@ -63,11 +67,30 @@ def put_preferences(state: State, change: journal_pb2.ViewerPreferences) -> None
     state.users.preferences.set(slot, np.frombuffer(chosen.SerializeToString(), np.uint8))
 
 
-def remember_served(state: State, change: journal_pb2.Served) -> None:
+class Shown(NamedTuple):
+    """Posts that answers showed: all of a page, page after page. The last two have one entry a page."""
+
+    post: Slots
+    page: NDArray[np.intp]
+    viewers: Strings
+    time_ms: Int64s
+
+
+def read_served(state: State, change: journal_pb2.Served) -> Shown:
+    """What answers showed to viewers, in the fold's thread: nothing else changes the state."""
+    pages = [page for page in change.pages if page.viewer_id]
+    counts = [len(page.post_ids) for page in pages]
+    return Shown(
+        state.post_ids.slots([post_id for page in pages for post_id in page.post_ids]),
+        np.repeat(np.arange(len(pages)), counts),
+        Strings.of([page.viewer_id for page in pages]),
+        np.array([page.time_ms for page in pages], np.int64),
+    )
+
+
+def remember_served(state: State, shown: Shown) -> None:
     """Remember what answers showed."""
     users = state.users
-    for page in filter(lambda page: page.viewer_id, change.pages):
-        slots = state.post_ids.slots(page.post_ids)
-        viewer = np.full(len(slots), state.user(page.viewer_id), np.int32)
-        rings.push(users.served, users.served_count, viewer, slots)
-        users.active_ms[viewer] = np.maximum(users.active_ms[viewer], page.time_ms)
+    viewer = state.users_of(shown.viewers)[shown.page]
+    rings.push(users.served, users.served_count, viewer, shown.post)
+    np.maximum.at(users.active_ms, viewer, shown.time_ms[shown.page])

@@ -373,6 +373,20 @@ def test_served_posts_are_remembered_newest_first_and_unknown_ones_passed_over(t
     assert town.titled(rings.newest(users.served, users.served_count, town.user("vic"))) == ["q", "p"]
 
 
+def test_pages_of_one_entry_are_remembered_as_pages_of_an_entry_each() -> None:
+    shown = [("vic", ["p", "q"], 9), ("ana", [], 8), ("new", ["q"], 7), ("vic", ["r", "p"], 3)]
+    pages = [journal_pb2.ServedPage(viewer_id=v, post_ids=ids, time_ms=NOW + ms) for v, ids, ms in shown]
+    towns = Town(), Town()
+    for one in towns:
+        for post_id in "qr":
+            one.post(post_id, "bea")
+    towns[0].fold(journal_pb2.Entry(time_ms=NOW, served=journal_pb2.Served(pages=pages)))
+    for page in pages:
+        towns[1].fold(journal_pb2.Entry(time_ms=NOW, served=journal_pb2.Served(pages=[page])))
+    towns[0].state.position = towns[1].state.position
+    assert towns[0].state.fingerprint() == towns[1].state.fingerprint()
+
+
 def test_the_journal_says_which_model_serves(town: Town) -> None:
     town.fold(entries.of_active_model("m7", NOW))
     assert town.state.in_service.active == "m7"
