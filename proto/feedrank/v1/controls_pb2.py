@@ -22,28 +22,35 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from feedrank.v1 import access_pb2 as feedrank_dot_v1_dot_access__pb2
 from feedrank.v1 import types_pb2 as feedrank_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x65\x65\x64rank/v1/controls.proto\x12\x0b\x66\x65\x65\x64rank.v1\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"Y\n\x15SetPreferencesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12-\n\x0bpreferences\x18\x02 \x01(\x0b\x32\x18.feedrank.v1.Preferences\"B\n\x16SetPreferencesResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"*\n\x15GetPreferencesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\"G\n\x16GetPreferencesResponse\x12-\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.Preferences\"(\n\x13ResetProfileRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\"@\n\x14ResetProfileResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult2\x95\x02\n\x08\x43ontrols\x12Y\n\x0eSetPreferences\x12\".feedrank.v1.SetPreferencesRequest\x1a#.feedrank.v1.SetPreferencesResponse\x12Y\n\x0eGetPreferences\x12\".feedrank.v1.GetPreferencesRequest\x1a#.feedrank.v1.GetPreferencesResponse\x12S\n\x0cResetProfile\x12 .feedrank.v1.ResetProfileRequest\x1a!.feedrank.v1.ResetProfileResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1a\x66\x65\x65\x64rank/v1/controls.proto\x12\x0b\x66\x65\x65\x64rank.v1\x1a\x18\x66\x65\x65\x64rank/v1/access.proto\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"Y\n\x15SetPreferencesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12-\n\x0bpreferences\x18\x02 \x01(\x0b\x32\x18.feedrank.v1.Preferences\"B\n\x16SetPreferencesResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"*\n\x15GetPreferencesRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\"G\n\x16GetPreferencesResponse\x12-\n\x0bpreferences\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.Preferences\"(\n\x13ResetProfileRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\"@\n\x14ResetProfileResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult2\xaf\x02\n\x08\x43ontrols\x12\x63\n\x0eSetPreferences\x12\".feedrank.v1.SetPreferencesRequest\x1a#.feedrank.v1.SetPreferencesResponse\"\x08\xb8\xd7\x18\x02\xc0\xd7\x18\x01\x12\x63\n\x0eGetPreferences\x12\".feedrank.v1.GetPreferencesRequest\x1a#.feedrank.v1.GetPreferencesResponse\"\x08\xb8\xd7\x18\x01\xc0\xd7\x18\x01\x12Y\n\x0cResetProfile\x12 .feedrank.v1.ResetProfileRequest\x1a!.feedrank.v1.ResetProfileResponse\"\x04\xb8\xd7\x18\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedrank.v1.controls_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_SETPREFERENCESREQUEST']._serialized_start=68
-  _globals['_SETPREFERENCESREQUEST']._serialized_end=157
-  _globals['_SETPREFERENCESRESPONSE']._serialized_start=159
-  _globals['_SETPREFERENCESRESPONSE']._serialized_end=225
-  _globals['_GETPREFERENCESREQUEST']._serialized_start=227
-  _globals['_GETPREFERENCESREQUEST']._serialized_end=269
-  _globals['_GETPREFERENCESRESPONSE']._serialized_start=271
-  _globals['_GETPREFERENCESRESPONSE']._serialized_end=342
-  _globals['_RESETPROFILEREQUEST']._serialized_start=344
-  _globals['_RESETPROFILEREQUEST']._serialized_end=384
-  _globals['_RESETPROFILERESPONSE']._serialized_start=386
-  _globals['_RESETPROFILERESPONSE']._serialized_end=450
-  _globals['_CONTROLS']._serialized_start=453
-  _globals['_CONTROLS']._serialized_end=730
+  _globals['_CONTROLS'].methods_by_name['SetPreferences']._loaded_options = None
+  _globals['_CONTROLS'].methods_by_name['SetPreferences']._serialized_options = b'\270\327\030\002\300\327\030\001'
+  _globals['_CONTROLS'].methods_by_name['GetPreferences']._loaded_options = None
+  _globals['_CONTROLS'].methods_by_name['GetPreferences']._serialized_options = b'\270\327\030\001\300\327\030\001'
+  _globals['_CONTROLS'].methods_by_name['ResetProfile']._loaded_options = None
+  _globals['_CONTROLS'].methods_by_name['ResetProfile']._serialized_options = b'\270\327\030\002'
+  _globals['_SETPREFERENCESREQUEST']._serialized_start=94
+  _globals['_SETPREFERENCESREQUEST']._serialized_end=183
+  _globals['_SETPREFERENCESRESPONSE']._serialized_start=185
+  _globals['_SETPREFERENCESRESPONSE']._serialized_end=251
+  _globals['_GETPREFERENCESREQUEST']._serialized_start=253
+  _globals['_GETPREFERENCESREQUEST']._serialized_end=295
+  _globals['_GETPREFERENCESRESPONSE']._serialized_start=297
+  _globals['_GETPREFERENCESRESPONSE']._serialized_end=368
+  _globals['_RESETPROFILEREQUEST']._serialized_start=370
+  _globals['_RESETPROFILEREQUEST']._serialized_end=410
+  _globals['_RESETPROFILERESPONSE']._serialized_start=412
+  _globals['_RESETPROFILERESPONSE']._serialized_end=476
+  _globals['_CONTROLS']._serialized_start=479
+  _globals['_CONTROLS']._serialized_end=782
 # @@protoc_insertion_point(module_scope)

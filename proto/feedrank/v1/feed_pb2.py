@@ -22,52 +22,63 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from feedrank.v1 import access_pb2 as feedrank_dot_v1_dot_access__pb2
 from feedrank.v1 import types_pb2 as feedrank_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x65\x64rank/v1/feed.proto\x12\x0b\x66\x65\x65\x64rank.v1\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"4\n\x0fHeadProbability\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"%\n\x06\x46\x61\x63tor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"H\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x10\n\x08user_ids\x18\x03 \x03(\t\x12\x10\n\x08post_ids\x18\x04 \x03(\t\"\xe1\x01\n\nRankedPost\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x11\n\tauthor_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x10\n\x08position\x18\x04 \x01(\x05\x12\x0e\n\x06source\x18\x05 \x01(\t\x12#\n\x06reason\x18\x06 \x01(\x0b\x32\x13.feedrank.v1.Reason\x12\x33\n\rprobabilities\x18\x07 \x03(\x0b\x32\x1c.feedrank.v1.HeadProbability\x12$\n\x07\x66\x61\x63tors\x18\x08 \x03(\x0b\x32\x13.feedrank.v1.Factor\"\xec\x01\n\x12GetTimelineRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12%\n\x07surface\x18\x02 \x01(\x0e\x32\x14.feedrank.v1.Surface\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x14\n\x0c\x63ommunity_id\x18\x05 \x01(\t\x12\'\n\x08ordering\x18\x06 \x01(\x0e\x32\x15.feedrank.v1.Ordering\x12\x14\n\x0cinclude_seen\x18\x07 \x01(\x08\x12\x1a\n\x12with_probabilities\x18\x08 \x01(\x08\x12\r\n\x05\x61t_ms\x18\t \x01(\x03\"\xbd\x01\n\x13GetTimelineResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x1a\n\x12\x65xperiment_variant\x18\x05 \x01(\t\x12\'\n\x08\x64\x65graded\x18\x06 \x03(\x0b\x32\x15.feedrank.v1.Degraded\"y\n\x10RankPostsRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12\x10\n\x08post_ids\x18\x02 \x03(\t\x12\x15\n\rapply_filters\x18\x03 \x01(\x08\x12\x1a\n\x12with_probabilities\x18\x04 \x01(\x08\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"\xf0\x01\n\x11RankPostsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\x18\n\x10unknown_post_ids\x18\x03 \x03(\t\x12)\n\x07removed\x18\x04 \x03(\x0b\x32\x18.feedrank.v1.RemovedPost\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x12\x1a\n\x12\x65xperiment_variant\x18\x06 \x01(\t\x12\'\n\x08\x64\x65graded\x18\x07 \x03(\x0b\x32\x15.feedrank.v1.Degraded\".\n\x0bRemovedPost\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\"G\n\x13SimilarPostsRequest\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x11\n\tviewer_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\"{\n\x14SimilarPostsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\'\n\x08\x64\x65graded\x18\x03 \x03(\x0b\x32\x15.feedrank.v1.Degraded\"D\n\x12SearchPostsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tviewer_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\"z\n\x13SearchPostsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\'\n\x08\x64\x65graded\x18\x03 \x03(\x0b\x32\x15.feedrank.v1.Degraded\"\xd1\x01\n\x12\x45xplainPostRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12\x0f\n\x07post_id\x18\x02 \x01(\t\x12%\n\x07surface\x18\x03 \x01(\x0e\x32\x14.feedrank.v1.Surface\x12\x0c\n\x04size\x18\x04 \x01(\x05\x12\x14\n\x0c\x63ommunity_id\x18\x05 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x06 \x01(\x08\x12\r\n\x05\x61t_ms\x18\x07 \x01(\x03\x12\'\n\x08ordering\x18\x08 \x01(\x0e\x32\x15.feedrank.v1.Ordering\"K\n\x0c\x46\x65\x61tureValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07meaning\x18\x02 \x01(\t\x12\x12\n\x05value\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"\x96\x02\n\x13\x45xplainPostResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x08standing\x18\x02 \x01(\x0e\x32\x15.feedrank.v1.Standing\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07\x66ilters\x18\x04 \x03(\t\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12%\n\x04post\x18\x06 \x01(\x0b\x32\x17.feedrank.v1.RankedPost\x12+\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\x19.feedrank.v1.FeatureValue\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\'\n\x08\x64\x65graded\x18\t \x03(\x0b\x32\x15.feedrank.v1.Degraded*U\n\x08Ordering\x12\x18\n\x14ORDERING_UNSPECIFIED\x10\x00\x12\x13\n\x0fORDERING_RANKED\x10\x01\x12\x1a\n\x16ORDERING_CHRONOLOGICAL\x10\x02*\x98\x01\n\x08Standing\x12\x18\n\x14STANDING_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTANDING_SHOWN\x10\x01\x12\x16\n\x12STANDING_OUTRANKED\x10\x02\x12\x14\n\x10STANDING_REMOVED\x10\x03\x12\x1a\n\x16STANDING_NOT_RETRIEVED\x10\x04\x12\x14\n\x10STANDING_UNKNOWN\x10\x05\x32\x9d\x03\n\x04\x46\x65\x65\x64\x12P\n\x0bGetTimeline\x12\x1f.feedrank.v1.GetTimelineRequest\x1a .feedrank.v1.GetTimelineResponse\x12J\n\tRankPosts\x12\x1d.feedrank.v1.RankPostsRequest\x1a\x1e.feedrank.v1.RankPostsResponse\x12S\n\x0cSimilarPosts\x12 .feedrank.v1.SimilarPostsRequest\x1a!.feedrank.v1.SimilarPostsResponse\x12P\n\x0bSearchPosts\x12\x1f.feedrank.v1.SearchPostsRequest\x1a .feedrank.v1.SearchPostsResponse\x12P\n\x0b\x45xplainPost\x12\x1f.feedrank.v1.ExplainPostRequest\x1a .feedrank.v1.ExplainPostResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16\x66\x65\x65\x64rank/v1/feed.proto\x12\x0b\x66\x65\x65\x64rank.v1\x1a\x18\x66\x65\x65\x64rank/v1/access.proto\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"4\n\x0fHeadProbability\x12\x0c\n\x04head\x18\x01 \x01(\t\x12\x13\n\x0bprobability\x18\x02 \x01(\x01\"%\n\x06\x46\x61\x63tor\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x01\"H\n\x06Reason\x12\x0c\n\x04\x63ode\x18\x01 \x01(\t\x12\x0c\n\x04text\x18\x02 \x01(\t\x12\x10\n\x08user_ids\x18\x03 \x03(\t\x12\x10\n\x08post_ids\x18\x04 \x03(\t\"\xe1\x01\n\nRankedPost\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x11\n\tauthor_id\x18\x02 \x01(\t\x12\r\n\x05score\x18\x03 \x01(\x01\x12\x10\n\x08position\x18\x04 \x01(\x05\x12\x0e\n\x06source\x18\x05 \x01(\t\x12#\n\x06reason\x18\x06 \x01(\x0b\x32\x13.feedrank.v1.Reason\x12\x33\n\rprobabilities\x18\x07 \x03(\x0b\x32\x1c.feedrank.v1.HeadProbability\x12$\n\x07\x66\x61\x63tors\x18\x08 \x03(\x0b\x32\x13.feedrank.v1.Factor\"\xec\x01\n\x12GetTimelineRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12%\n\x07surface\x18\x02 \x01(\x0e\x32\x14.feedrank.v1.Surface\x12\x0c\n\x04size\x18\x03 \x01(\x05\x12\x0e\n\x06\x63ursor\x18\x04 \x01(\t\x12\x14\n\x0c\x63ommunity_id\x18\x05 \x01(\t\x12\'\n\x08ordering\x18\x06 \x01(\x0e\x32\x15.feedrank.v1.Ordering\x12\x14\n\x0cinclude_seen\x18\x07 \x01(\x08\x12\x1a\n\x12with_probabilities\x18\x08 \x01(\x08\x12\r\n\x05\x61t_ms\x18\t \x01(\x03\"\xbd\x01\n\x13GetTimelineResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\x0e\n\x06\x63ursor\x18\x03 \x01(\t\x12\x15\n\rmodel_version\x18\x04 \x01(\t\x12\x1a\n\x12\x65xperiment_variant\x18\x05 \x01(\t\x12\'\n\x08\x64\x65graded\x18\x06 \x03(\x0b\x32\x15.feedrank.v1.Degraded\"y\n\x10RankPostsRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12\x10\n\x08post_ids\x18\x02 \x03(\t\x12\x15\n\rapply_filters\x18\x03 \x01(\x08\x12\x1a\n\x12with_probabilities\x18\x04 \x01(\x08\x12\r\n\x05\x61t_ms\x18\x05 \x01(\x03\"\xf0\x01\n\x11RankPostsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\x18\n\x10unknown_post_ids\x18\x03 \x03(\t\x12)\n\x07removed\x18\x04 \x03(\x0b\x32\x18.feedrank.v1.RemovedPost\x12\x15\n\rmodel_version\x18\x05 \x01(\t\x12\x1a\n\x12\x65xperiment_variant\x18\x06 \x01(\t\x12\'\n\x08\x64\x65graded\x18\x07 \x03(\x0b\x32\x15.feedrank.v1.Degraded\".\n\x0bRemovedPost\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x0e\n\x06\x66ilter\x18\x02 \x01(\t\"G\n\x13SimilarPostsRequest\x12\x0f\n\x07post_id\x18\x01 \x01(\t\x12\x11\n\tviewer_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\"{\n\x14SimilarPostsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\'\n\x08\x64\x65graded\x18\x03 \x03(\x0b\x32\x15.feedrank.v1.Degraded\"D\n\x12SearchPostsRequest\x12\r\n\x05query\x18\x01 \x01(\t\x12\x11\n\tviewer_id\x18\x02 \x01(\t\x12\x0c\n\x04size\x18\x03 \x01(\x05\"z\n\x13SearchPostsResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12&\n\x05posts\x18\x02 \x03(\x0b\x32\x17.feedrank.v1.RankedPost\x12\'\n\x08\x64\x65graded\x18\x03 \x03(\x0b\x32\x15.feedrank.v1.Degraded\"\xd1\x01\n\x12\x45xplainPostRequest\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12\x0f\n\x07post_id\x18\x02 \x01(\t\x12%\n\x07surface\x18\x03 \x01(\x0e\x32\x14.feedrank.v1.Surface\x12\x0c\n\x04size\x18\x04 \x01(\x05\x12\x14\n\x0c\x63ommunity_id\x18\x05 \x01(\t\x12\x14\n\x0cinclude_seen\x18\x06 \x01(\x08\x12\r\n\x05\x61t_ms\x18\x07 \x01(\x03\x12\'\n\x08ordering\x18\x08 \x01(\x0e\x32\x15.feedrank.v1.Ordering\"K\n\x0c\x46\x65\x61tureValue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07meaning\x18\x02 \x01(\t\x12\x12\n\x05value\x18\x03 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"\x96\x02\n\x13\x45xplainPostResponse\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\'\n\x08standing\x18\x02 \x01(\x0e\x32\x15.feedrank.v1.Standing\x12\x0c\n\x04text\x18\x03 \x01(\t\x12\x0f\n\x07\x66ilters\x18\x04 \x03(\t\x12\x0f\n\x07sources\x18\x05 \x03(\t\x12%\n\x04post\x18\x06 \x01(\x0b\x32\x17.feedrank.v1.RankedPost\x12+\n\x08\x66\x65\x61tures\x18\x07 \x03(\x0b\x32\x19.feedrank.v1.FeatureValue\x12\x15\n\rmodel_version\x18\x08 \x01(\t\x12\'\n\x08\x64\x65graded\x18\t \x03(\x0b\x32\x15.feedrank.v1.Degraded*U\n\x08Ordering\x12\x18\n\x14ORDERING_UNSPECIFIED\x10\x00\x12\x13\n\x0fORDERING_RANKED\x10\x01\x12\x1a\n\x16ORDERING_CHRONOLOGICAL\x10\x02*\x98\x01\n\x08Standing\x12\x18\n\x14STANDING_UNSPECIFIED\x10\x00\x12\x12\n\x0eSTANDING_SHOWN\x10\x01\x12\x16\n\x12STANDING_OUTRANKED\x10\x02\x12\x14\n\x10STANDING_REMOVED\x10\x03\x12\x1a\n\x16STANDING_NOT_RETRIEVED\x10\x04\x12\x14\n\x10STANDING_UNKNOWN\x10\x05\x32\xcf\x03\n\x04\x46\x65\x65\x64\x12Z\n\x0bGetTimeline\x12\x1f.feedrank.v1.GetTimelineRequest\x1a .feedrank.v1.GetTimelineResponse\"\x08\xb8\xd7\x18\x01\xc0\xd7\x18\x01\x12T\n\tRankPosts\x12\x1d.feedrank.v1.RankPostsRequest\x1a\x1e.feedrank.v1.RankPostsResponse\"\x08\xb8\xd7\x18\x01\xc0\xd7\x18\x01\x12]\n\x0cSimilarPosts\x12 .feedrank.v1.SimilarPostsRequest\x1a!.feedrank.v1.SimilarPostsResponse\"\x08\xb8\xd7\x18\x01\xc0\xd7\x18\x01\x12Z\n\x0bSearchPosts\x12\x1f.feedrank.v1.SearchPostsRequest\x1a .feedrank.v1.SearchPostsResponse\"\x08\xb8\xd7\x18\x01\xc0\xd7\x18\x01\x12Z\n\x0b\x45xplainPost\x12\x1f.feedrank.v1.ExplainPostRequest\x1a .feedrank.v1.ExplainPostResponse\"\x08\xb8\xd7\x18\x01\xc0\xd7\x18\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedrank.v1.feed_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ORDERING']._serialized_start=2266
-  _globals['_ORDERING']._serialized_end=2351
-  _globals['_STANDING']._serialized_start=2354
-  _globals['_STANDING']._serialized_end=2506
-  _globals['_HEADPROBABILITY']._serialized_start=64
-  _globals['_HEADPROBABILITY']._serialized_end=116
-  _globals['_FACTOR']._serialized_start=118
-  _globals['_FACTOR']._serialized_end=155
-  _globals['_REASON']._serialized_start=157
-  _globals['_REASON']._serialized_end=229
-  _globals['_RANKEDPOST']._serialized_start=232
-  _globals['_RANKEDPOST']._serialized_end=457
-  _globals['_GETTIMELINEREQUEST']._serialized_start=460
-  _globals['_GETTIMELINEREQUEST']._serialized_end=696
-  _globals['_GETTIMELINERESPONSE']._serialized_start=699
-  _globals['_GETTIMELINERESPONSE']._serialized_end=888
-  _globals['_RANKPOSTSREQUEST']._serialized_start=890
-  _globals['_RANKPOSTSREQUEST']._serialized_end=1011
-  _globals['_RANKPOSTSRESPONSE']._serialized_start=1014
-  _globals['_RANKPOSTSRESPONSE']._serialized_end=1254
-  _globals['_REMOVEDPOST']._serialized_start=1256
-  _globals['_REMOVEDPOST']._serialized_end=1302
-  _globals['_SIMILARPOSTSREQUEST']._serialized_start=1304
-  _globals['_SIMILARPOSTSREQUEST']._serialized_end=1375
-  _globals['_SIMILARPOSTSRESPONSE']._serialized_start=1377
-  _globals['_SIMILARPOSTSRESPONSE']._serialized_end=1500
-  _globals['_SEARCHPOSTSREQUEST']._serialized_start=1502
-  _globals['_SEARCHPOSTSREQUEST']._serialized_end=1570
-  _globals['_SEARCHPOSTSRESPONSE']._serialized_start=1572
-  _globals['_SEARCHPOSTSRESPONSE']._serialized_end=1694
-  _globals['_EXPLAINPOSTREQUEST']._serialized_start=1697
-  _globals['_EXPLAINPOSTREQUEST']._serialized_end=1906
-  _globals['_FEATUREVALUE']._serialized_start=1908
-  _globals['_FEATUREVALUE']._serialized_end=1983
-  _globals['_EXPLAINPOSTRESPONSE']._serialized_start=1986
-  _globals['_EXPLAINPOSTRESPONSE']._serialized_end=2264
-  _globals['_FEED']._serialized_start=2509
-  _globals['_FEED']._serialized_end=2922
+  _globals['_FEED'].methods_by_name['GetTimeline']._loaded_options = None
+  _globals['_FEED'].methods_by_name['GetTimeline']._serialized_options = b'\270\327\030\001\300\327\030\001'
+  _globals['_FEED'].methods_by_name['RankPosts']._loaded_options = None
+  _globals['_FEED'].methods_by_name['RankPosts']._serialized_options = b'\270\327\030\001\300\327\030\001'
+  _globals['_FEED'].methods_by_name['SimilarPosts']._loaded_options = None
+  _globals['_FEED'].methods_by_name['SimilarPosts']._serialized_options = b'\270\327\030\001\300\327\030\001'
+  _globals['_FEED'].methods_by_name['SearchPosts']._loaded_options = None
+  _globals['_FEED'].methods_by_name['SearchPosts']._serialized_options = b'\270\327\030\001\300\327\030\001'
+  _globals['_FEED'].methods_by_name['ExplainPost']._loaded_options = None
+  _globals['_FEED'].methods_by_name['ExplainPost']._serialized_options = b'\270\327\030\001\300\327\030\001'
+  _globals['_ORDERING']._serialized_start=2292
+  _globals['_ORDERING']._serialized_end=2377
+  _globals['_STANDING']._serialized_start=2380
+  _globals['_STANDING']._serialized_end=2532
+  _globals['_HEADPROBABILITY']._serialized_start=90
+  _globals['_HEADPROBABILITY']._serialized_end=142
+  _globals['_FACTOR']._serialized_start=144
+  _globals['_FACTOR']._serialized_end=181
+  _globals['_REASON']._serialized_start=183
+  _globals['_REASON']._serialized_end=255
+  _globals['_RANKEDPOST']._serialized_start=258
+  _globals['_RANKEDPOST']._serialized_end=483
+  _globals['_GETTIMELINEREQUEST']._serialized_start=486
+  _globals['_GETTIMELINEREQUEST']._serialized_end=722
+  _globals['_GETTIMELINERESPONSE']._serialized_start=725
+  _globals['_GETTIMELINERESPONSE']._serialized_end=914
+  _globals['_RANKPOSTSREQUEST']._serialized_start=916
+  _globals['_RANKPOSTSREQUEST']._serialized_end=1037
+  _globals['_RANKPOSTSRESPONSE']._serialized_start=1040
+  _globals['_RANKPOSTSRESPONSE']._serialized_end=1280
+  _globals['_REMOVEDPOST']._serialized_start=1282
+  _globals['_REMOVEDPOST']._serialized_end=1328
+  _globals['_SIMILARPOSTSREQUEST']._serialized_start=1330
+  _globals['_SIMILARPOSTSREQUEST']._serialized_end=1401
+  _globals['_SIMILARPOSTSRESPONSE']._serialized_start=1403
+  _globals['_SIMILARPOSTSRESPONSE']._serialized_end=1526
+  _globals['_SEARCHPOSTSREQUEST']._serialized_start=1528
+  _globals['_SEARCHPOSTSREQUEST']._serialized_end=1596
+  _globals['_SEARCHPOSTSRESPONSE']._serialized_start=1598
+  _globals['_SEARCHPOSTSRESPONSE']._serialized_end=1720
+  _globals['_EXPLAINPOSTREQUEST']._serialized_start=1723
+  _globals['_EXPLAINPOSTREQUEST']._serialized_end=1932
+  _globals['_FEATUREVALUE']._serialized_start=1934
+  _globals['_FEATUREVALUE']._serialized_end=2009
+  _globals['_EXPLAINPOSTRESPONSE']._serialized_start=2012
+  _globals['_EXPLAINPOSTRESPONSE']._serialized_end=2290
+  _globals['_FEED']._serialized_start=2535
+  _globals['_FEED']._serialized_end=2998
 # @@protoc_insertion_point(module_scope)

@@ -22,40 +22,53 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from feedrank.v1 import access_pb2 as feedrank_dot_v1_dot_access__pb2
 from feedrank.v1 import types_pb2 as feedrank_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66\x65\x65\x64rank/v1/ingest.proto\x12\x0b\x66\x65\x65\x64rank.v1\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"3\n\x0fPutPostsRequest\x12 \n\x05posts\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.Post\"<\n\x10PutPostsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"&\n\x12\x44\x65letePostsRequest\x12\x10\n\x08post_ids\x18\x01 \x03(\t\"?\n\x13\x44\x65letePostsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"3\n\x0fPutUsersRequest\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.User\"<\n\x10PutUsersResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"?\n\x13PutRelationsRequest\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.feedrank.v1.Relation\"@\n\x14PutRelationsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"9\n\x13RecordEventsRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.feedrank.v1.Event\"@\n\x14RecordEventsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"9\n\x13StreamEventsRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.feedrank.v1.Event\"X\n\x14StreamEventsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\x12\x16\n\x0erejected_count\x18\x02 \x01(\x03\x32\xed\x03\n\x06Ingest\x12G\n\x08PutPosts\x12\x1c.feedrank.v1.PutPostsRequest\x1a\x1d.feedrank.v1.PutPostsResponse\x12P\n\x0b\x44\x65letePosts\x12\x1f.feedrank.v1.DeletePostsRequest\x1a .feedrank.v1.DeletePostsResponse\x12G\n\x08PutUsers\x12\x1c.feedrank.v1.PutUsersRequest\x1a\x1d.feedrank.v1.PutUsersResponse\x12S\n\x0cPutRelations\x12 .feedrank.v1.PutRelationsRequest\x1a!.feedrank.v1.PutRelationsResponse\x12S\n\x0cRecordEvents\x12 .feedrank.v1.RecordEventsRequest\x1a!.feedrank.v1.RecordEventsResponse\x12U\n\x0cStreamEvents\x12 .feedrank.v1.StreamEventsRequest\x1a!.feedrank.v1.StreamEventsResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18\x66\x65\x65\x64rank/v1/ingest.proto\x12\x0b\x66\x65\x65\x64rank.v1\x1a\x18\x66\x65\x65\x64rank/v1/access.proto\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"3\n\x0fPutPostsRequest\x12 \n\x05posts\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.Post\"<\n\x10PutPostsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"&\n\x12\x44\x65letePostsRequest\x12\x10\n\x08post_ids\x18\x01 \x03(\t\"?\n\x13\x44\x65letePostsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"3\n\x0fPutUsersRequest\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.User\"<\n\x10PutUsersResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"?\n\x13PutRelationsRequest\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.feedrank.v1.Relation\"@\n\x14PutRelationsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"9\n\x13RecordEventsRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.feedrank.v1.Event\"@\n\x14RecordEventsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\"9\n\x13StreamEventsRequest\x12\"\n\x06\x65vents\x18\x01 \x03(\x0b\x32\x12.feedrank.v1.Event\"X\n\x14StreamEventsResponse\x12(\n\x06result\x18\x01 \x01(\x0b\x32\x18.feedrank.v1.WriteResult\x12\x16\n\x0erejected_count\x18\x02 \x01(\x03\x32\xa5\x04\n\x06Ingest\x12Q\n\x08PutPosts\x12\x1c.feedrank.v1.PutPostsRequest\x1a\x1d.feedrank.v1.PutPostsResponse\"\x08\xb8\xd7\x18\x02\xc0\xd7\x18\x01\x12Z\n\x0b\x44\x65letePosts\x12\x1f.feedrank.v1.DeletePostsRequest\x1a .feedrank.v1.DeletePostsResponse\"\x08\xb8\xd7\x18\x02\xc0\xd7\x18\x01\x12Q\n\x08PutUsers\x12\x1c.feedrank.v1.PutUsersRequest\x1a\x1d.feedrank.v1.PutUsersResponse\"\x08\xb8\xd7\x18\x02\xc0\xd7\x18\x01\x12]\n\x0cPutRelations\x12 .feedrank.v1.PutRelationsRequest\x1a!.feedrank.v1.PutRelationsResponse\"\x08\xb8\xd7\x18\x02\xc0\xd7\x18\x01\x12]\n\x0cRecordEvents\x12 .feedrank.v1.RecordEventsRequest\x1a!.feedrank.v1.RecordEventsResponse\"\x08\xb8\xd7\x18\x02\xc0\xd7\x18\x01\x12[\n\x0cStreamEvents\x12 .feedrank.v1.StreamEventsRequest\x1a!.feedrank.v1.StreamEventsResponse\"\x04\xb8\xd7\x18\x02(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedrank.v1.ingest_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PUTPOSTSREQUEST']._serialized_start=66
-  _globals['_PUTPOSTSREQUEST']._serialized_end=117
-  _globals['_PUTPOSTSRESPONSE']._serialized_start=119
-  _globals['_PUTPOSTSRESPONSE']._serialized_end=179
-  _globals['_DELETEPOSTSREQUEST']._serialized_start=181
-  _globals['_DELETEPOSTSREQUEST']._serialized_end=219
-  _globals['_DELETEPOSTSRESPONSE']._serialized_start=221
-  _globals['_DELETEPOSTSRESPONSE']._serialized_end=284
-  _globals['_PUTUSERSREQUEST']._serialized_start=286
-  _globals['_PUTUSERSREQUEST']._serialized_end=337
-  _globals['_PUTUSERSRESPONSE']._serialized_start=339
-  _globals['_PUTUSERSRESPONSE']._serialized_end=399
-  _globals['_PUTRELATIONSREQUEST']._serialized_start=401
-  _globals['_PUTRELATIONSREQUEST']._serialized_end=464
-  _globals['_PUTRELATIONSRESPONSE']._serialized_start=466
-  _globals['_PUTRELATIONSRESPONSE']._serialized_end=530
-  _globals['_RECORDEVENTSREQUEST']._serialized_start=532
-  _globals['_RECORDEVENTSREQUEST']._serialized_end=589
-  _globals['_RECORDEVENTSRESPONSE']._serialized_start=591
-  _globals['_RECORDEVENTSRESPONSE']._serialized_end=655
-  _globals['_STREAMEVENTSREQUEST']._serialized_start=657
-  _globals['_STREAMEVENTSREQUEST']._serialized_end=714
-  _globals['_STREAMEVENTSRESPONSE']._serialized_start=716
-  _globals['_STREAMEVENTSRESPONSE']._serialized_end=804
-  _globals['_INGEST']._serialized_start=807
-  _globals['_INGEST']._serialized_end=1300
+  _globals['_INGEST'].methods_by_name['PutPosts']._loaded_options = None
+  _globals['_INGEST'].methods_by_name['PutPosts']._serialized_options = b'\270\327\030\002\300\327\030\001'
+  _globals['_INGEST'].methods_by_name['DeletePosts']._loaded_options = None
+  _globals['_INGEST'].methods_by_name['DeletePosts']._serialized_options = b'\270\327\030\002\300\327\030\001'
+  _globals['_INGEST'].methods_by_name['PutUsers']._loaded_options = None
+  _globals['_INGEST'].methods_by_name['PutUsers']._serialized_options = b'\270\327\030\002\300\327\030\001'
+  _globals['_INGEST'].methods_by_name['PutRelations']._loaded_options = None
+  _globals['_INGEST'].methods_by_name['PutRelations']._serialized_options = b'\270\327\030\002\300\327\030\001'
+  _globals['_INGEST'].methods_by_name['RecordEvents']._loaded_options = None
+  _globals['_INGEST'].methods_by_name['RecordEvents']._serialized_options = b'\270\327\030\002\300\327\030\001'
+  _globals['_INGEST'].methods_by_name['StreamEvents']._loaded_options = None
+  _globals['_INGEST'].methods_by_name['StreamEvents']._serialized_options = b'\270\327\030\002'
+  _globals['_PUTPOSTSREQUEST']._serialized_start=92
+  _globals['_PUTPOSTSREQUEST']._serialized_end=143
+  _globals['_PUTPOSTSRESPONSE']._serialized_start=145
+  _globals['_PUTPOSTSRESPONSE']._serialized_end=205
+  _globals['_DELETEPOSTSREQUEST']._serialized_start=207
+  _globals['_DELETEPOSTSREQUEST']._serialized_end=245
+  _globals['_DELETEPOSTSRESPONSE']._serialized_start=247
+  _globals['_DELETEPOSTSRESPONSE']._serialized_end=310
+  _globals['_PUTUSERSREQUEST']._serialized_start=312
+  _globals['_PUTUSERSREQUEST']._serialized_end=363
+  _globals['_PUTUSERSRESPONSE']._serialized_start=365
+  _globals['_PUTUSERSRESPONSE']._serialized_end=425
+  _globals['_PUTRELATIONSREQUEST']._serialized_start=427
+  _globals['_PUTRELATIONSREQUEST']._serialized_end=490
+  _globals['_PUTRELATIONSRESPONSE']._serialized_start=492
+  _globals['_PUTRELATIONSRESPONSE']._serialized_end=556
+  _globals['_RECORDEVENTSREQUEST']._serialized_start=558
+  _globals['_RECORDEVENTSREQUEST']._serialized_end=615
+  _globals['_RECORDEVENTSRESPONSE']._serialized_start=617
+  _globals['_RECORDEVENTSRESPONSE']._serialized_end=681
+  _globals['_STREAMEVENTSREQUEST']._serialized_start=683
+  _globals['_STREAMEVENTSREQUEST']._serialized_end=740
+  _globals['_STREAMEVENTSRESPONSE']._serialized_start=742
+  _globals['_STREAMEVENTSRESPONSE']._serialized_end=830
+  _globals['_INGEST']._serialized_start=833
+  _globals['_INGEST']._serialized_end=1382
 # @@protoc_insertion_point(module_scope)

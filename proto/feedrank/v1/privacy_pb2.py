@@ -22,23 +22,34 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from feedrank.v1 import access_pb2 as feedrank_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x65\x65\x64rank/v1/privacy.proto\x12\x0b\x66\x65\x65\x64rank.v1\"#\n\x10\x45raseUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"%\n\x11\x45raseUserResponse\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\"$\n\x11\x45xportUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\"&\n\x12\x45xportUserResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t2\xa4\x01\n\x07Privacy\x12J\n\tEraseUser\x12\x1d.feedrank.v1.EraseUserRequest\x1a\x1e.feedrank.v1.EraseUserResponse\x12M\n\nExportUser\x12\x1e.feedrank.v1.ExportUserRequest\x1a\x1f.feedrank.v1.ExportUserResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19\x66\x65\x65\x64rank/v1/privacy.proto\x12\x0b\x66\x65\x65\x64rank.v1\x1a\x18\x66\x65\x65\x64rank/v1/access.proto\"0\n\x10\x45raseUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0b\n\x03now\x18\x02 \x01(\x08\"\x99\x01\n\x11\x45raseUserResponse\x12\x10\n\x08\x65ntry_id\x18\x01 \x01(\t\x12,\n\x07receipt\x18\x02 \x01(\x0b\x32\x1b.feedrank.v1.ErasureReceipt\x12\x11\n\tcompacted\x18\x03 \x01(\x08\x12\x17\n\x0f\x63ompacted_by_ms\x18\x04 \x01(\x03\x12\x18\n\x10left_to_operator\x18\x05 \x01(\t\"\x90\x02\n\x0e\x45rasureReceipt\x12\x35\n\x05state\x18\x01 \x03(\x0b\x32&.feedrank.v1.ErasureReceipt.StateEntry\x12\x10\n\x08sessions\x18\x02 \x01(\x03\x12\x17\n\x0fjournal_entries\x18\x03 \x01(\x03\x12\x17\n\x0f\x61rchive_entries\x18\x04 \x01(\x03\x12\x13\n\x0bimpressions\x18\x05 \x01(\x03\x12\x11\n\tsnapshots\x18\x06 \x01(\x03\x12\x16\n\x0e\x65xamples_files\x18\x07 \x01(\x03\x12\x15\n\rmodels_marked\x18\x08 \x01(\x03\x1a,\n\nStateEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"8\n\x11\x45xportUserRequest\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x12\n\npage_token\x18\x02 \x01(\t\"?\n\x12\x45xportUserResponse\x12\x10\n\x08\x64ocument\x18\x01 \x01(\t\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t2\xb0\x01\n\x07Privacy\x12P\n\tEraseUser\x12\x1d.feedrank.v1.EraseUserRequest\x1a\x1e.feedrank.v1.EraseUserResponse\"\x04\xb8\xd7\x18\x04\x12S\n\nExportUser\x12\x1e.feedrank.v1.ExportUserRequest\x1a\x1f.feedrank.v1.ExportUserResponse\"\x04\xb8\xd7\x18\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'feedrank.v1.privacy_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_ERASEUSERREQUEST']._serialized_start=42
-  _globals['_ERASEUSERREQUEST']._serialized_end=77
-  _globals['_ERASEUSERRESPONSE']._serialized_start=79
-  _globals['_ERASEUSERRESPONSE']._serialized_end=116
-  _globals['_EXPORTUSERREQUEST']._serialized_start=118
-  _globals['_EXPORTUSERREQUEST']._serialized_end=154
-  _globals['_EXPORTUSERRESPONSE']._serialized_start=156
-  _globals['_EXPORTUSERRESPONSE']._serialized_end=194
-  _globals['_PRIVACY']._serialized_start=197
-  _globals['_PRIVACY']._serialized_end=361
+  _globals['_ERASURERECEIPT_STATEENTRY']._loaded_options = None
+  _globals['_ERASURERECEIPT_STATEENTRY']._serialized_options = b'8\001'
+  _globals['_PRIVACY'].methods_by_name['EraseUser']._loaded_options = None
+  _globals['_PRIVACY'].methods_by_name['EraseUser']._serialized_options = b'\270\327\030\004'
+  _globals['_PRIVACY'].methods_by_name['ExportUser']._loaded_options = None
+  _globals['_PRIVACY'].methods_by_name['ExportUser']._serialized_options = b'\270\327\030\004'
+  _globals['_ERASEUSERREQUEST']._serialized_start=68
+  _globals['_ERASEUSERREQUEST']._serialized_end=116
+  _globals['_ERASEUSERRESPONSE']._serialized_start=119
+  _globals['_ERASEUSERRESPONSE']._serialized_end=272
+  _globals['_ERASURERECEIPT']._serialized_start=275
+  _globals['_ERASURERECEIPT']._serialized_end=547
+  _globals['_ERASURERECEIPT_STATEENTRY']._serialized_start=503
+  _globals['_ERASURERECEIPT_STATEENTRY']._serialized_end=547
+  _globals['_EXPORTUSERREQUEST']._serialized_start=549
+  _globals['_EXPORTUSERREQUEST']._serialized_end=605
+  _globals['_EXPORTUSERRESPONSE']._serialized_start=607
+  _globals['_EXPORTUSERRESPONSE']._serialized_end=670
+  _globals['_PRIVACY']._serialized_start=673
+  _globals['_PRIVACY']._serialized_end=849
 # @@protoc_insertion_point(module_scope)

@@ -3,8 +3,10 @@
 isort:skip_file
 """
 
+from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf.internal import containers as _containers
 import builtins as _builtins
 import sys
 import typing as _typing
@@ -21,16 +23,23 @@ class EraseUserRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    NOW_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Required."""
+    now: _builtins.bool
+    """Answer when the data folder holds no byte of the person's any more: seconds, or minutes where the history
+    is long. Where the caller's deadline comes first the answer is what `EraseUserResponse` says at that time,
+    and the work goes on.
+    """
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
+        now: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["now", b"now", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -41,36 +50,131 @@ class EraseUserResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     ENTRY_ID_FIELD_NUMBER: _builtins.int
+    RECEIPT_FIELD_NUMBER: _builtins.int
+    COMPACTED_FIELD_NUMBER: _builtins.int
+    COMPACTED_BY_MS_FIELD_NUMBER: _builtins.int
+    LEFT_TO_OPERATOR_FIELD_NUMBER: _builtins.int
     entry_id: _builtins.str
     """The journal entry that says so."""
+    compacted: _builtins.bool
+    """Whether the data folder is free of the person."""
+    compacted_by_ms: _builtins.int
+    """When it will be, milliseconds UTC; 0 once it is."""
+    left_to_operator: _builtins.str
+    """What the operator has to do, for what feedrank does not own; empty for nothing."""
+    @_builtins.property
+    def receipt(self) -> Global___ErasureReceipt:
+        """What was found and removed. Counts of files are known when the compaction is done."""
+
     def __init__(
         self,
         *,
         entry_id: _builtins.str = ...,
+        receipt: Global___ErasureReceipt | None = ...,
+        compacted: _builtins.bool = ...,
+        compacted_by_ms: _builtins.int = ...,
+        left_to_operator: _builtins.str = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["receipt", b"receipt"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["entry_id", b"entry_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["compacted", b"compacted", "compacted_by_ms", b"compacted_by_ms", "entry_id", b"entry_id", "left_to_operator", b"left_to_operator", "receipt", b"receipt"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___EraseUserResponse: _TypeAlias = EraseUserResponse  # noqa: Y015
 
 @_typing.final
+class ErasureReceipt(_message.Message):
+    """How much was removed, a count a store."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    @_typing.final
+    class StateEntry(_message.Message):
+        DESCRIPTOR: _descriptor.Descriptor
+
+        KEY_FIELD_NUMBER: _builtins.int
+        VALUE_FIELD_NUMBER: _builtins.int
+        key: _builtins.str
+        value: _builtins.int
+        def __init__(
+            self,
+            *,
+            key: _builtins.str = ...,
+            value: _builtins.int = ...,
+        ) -> None: ...
+        _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+        def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+        _ClearFieldArgType: _TypeAlias = _typing.Literal["key", b"key", "value", b"value"]  # noqa: Y015
+        def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+        def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+    STATE_FIELD_NUMBER: _builtins.int
+    SESSIONS_FIELD_NUMBER: _builtins.int
+    JOURNAL_ENTRIES_FIELD_NUMBER: _builtins.int
+    ARCHIVE_ENTRIES_FIELD_NUMBER: _builtins.int
+    IMPRESSIONS_FIELD_NUMBER: _builtins.int
+    SNAPSHOTS_FIELD_NUMBER: _builtins.int
+    EXAMPLES_FILES_FIELD_NUMBER: _builtins.int
+    MODELS_MARKED_FIELD_NUMBER: _builtins.int
+    sessions: _builtins.int
+    """Timelines that the worker that answered kept for the person."""
+    journal_entries: _builtins.int
+    """Entries that named the person: still in the journal's stream, and in the archive."""
+    archive_entries: _builtins.int
+    impressions: _builtins.int
+    """Rows of the impressions log: served to the person, or of the person's posts."""
+    snapshots: _builtins.int
+    """Snapshots from before, which are deleted."""
+    examples_files: _builtins.int
+    """Files of examples in the data folder that held the person's rows, which are deleted."""
+    models_marked: _builtins.int
+    """Model bundles that may have learned from the person: they are marked, see ListModels."""
+    @_builtins.property
+    def state(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
+        """Rows of the state: by name, such as "posts", "follows", "events", "engagers": a column's own name where
+        it is not the person's. Absent ones are 0.
+        """
+
+    def __init__(
+        self,
+        *,
+        state: _abc.Mapping[_builtins.str, _builtins.int] | None = ...,
+        sessions: _builtins.int = ...,
+        journal_entries: _builtins.int = ...,
+        archive_entries: _builtins.int = ...,
+        impressions: _builtins.int = ...,
+        snapshots: _builtins.int = ...,
+        examples_files: _builtins.int = ...,
+        models_marked: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["archive_entries", b"archive_entries", "examples_files", b"examples_files", "impressions", b"impressions", "journal_entries", b"journal_entries", "models_marked", b"models_marked", "sessions", b"sessions", "snapshots", b"snapshots", "state", b"state"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasureReceipt: _TypeAlias = ErasureReceipt  # noqa: Y015
+
+@_typing.final
 class ExportUserRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     USER_ID_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     user_id: _builtins.str
     """Required."""
+    page_token: _builtins.str
+    """Empty for the first page; else the `next_page_token` of the page before."""
     def __init__(
         self,
         *,
         user_id: _builtins.str = ...,
+        page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["user_id", b"user_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["page_token", b"page_token", "user_id", b"user_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -81,16 +185,20 @@ class ExportUserResponse(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     DOCUMENT_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
     document: _builtins.str
-    """JSON."""
+    """JSON: one object, whose lists continue those of the page before. docs/reliability.md describes it."""
+    next_page_token: _builtins.str
+    """What continues; empty when all has been given."""
     def __init__(
         self,
         *,
         document: _builtins.str = ...,
+        next_page_token: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["document", b"document", "next_page_token", b"next_page_token"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

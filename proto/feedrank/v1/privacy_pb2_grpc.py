@@ -26,7 +26,7 @@ if _version_not_supported:
 
 
 class PrivacyStub:
-    """What a person may ask for. Not built yet: both answer UNIMPLEMENTED.
+    """What a person may ask for.
     """
 
     def __init__(self, channel):
@@ -48,18 +48,19 @@ class PrivacyStub:
 
 
 class PrivacyServicer:
-    """What a person may ask for. Not built yet: both answer UNIMPLEMENTED.
+    """What a person may ask for.
     """
 
     def EraseUser(self, request, context):
-        """Removes a person from everything that is stored.
+        """Removes a person from everything that is stored. When it returns, no timeline shows a trace; what is on
+        disk follows within a minute, or before the answer with `now`. The id may come back, as a newcomer's.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ExportUser(self, request, context):
-        """Everything that is held on a person.
+        """Everything that is held on a person, in pages. Unknown people have an empty document, not an error.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -87,7 +88,7 @@ def add_PrivacyServicer_to_server(servicer, server):
 
  # This class is part of an EXPERIMENTAL API.
 class Privacy:
-    """What a person may ask for. Not built yet: both answer UNIMPLEMENTED.
+    """What a person may ask for.
     """
 
     @staticmethod

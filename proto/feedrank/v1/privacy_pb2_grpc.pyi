@@ -27,29 +27,33 @@ GRPC_GENERATED_VERSION: str
 GRPC_VERSION: str
 
 class PrivacyStub:
-    """What a person may ask for. Not built yet: both answer UNIMPLEMENTED."""
+    """What a person may ask for."""
 
     @_typing.overload
     def __new__(cls, channel: _grpc.Channel) -> _Self: ...
     @_typing.overload
     def __new__(cls, channel: _aio.Channel) -> PrivacyAsyncStub: ...
     EraseUser: _grpc.UnaryUnaryMultiCallable[_privacy_pb2.EraseUserRequest, _privacy_pb2.EraseUserResponse]
-    """Removes a person from everything that is stored."""
+    """Removes a person from everything that is stored. When it returns, no timeline shows a trace; what is on
+    disk follows within a minute, or before the answer with `now`. The id may come back, as a newcomer's.
+    """
     ExportUser: _grpc.UnaryUnaryMultiCallable[_privacy_pb2.ExportUserRequest, _privacy_pb2.ExportUserResponse]
-    """Everything that is held on a person."""
+    """Everything that is held on a person, in pages. Unknown people have an empty document, not an error."""
 
 @_typing.type_check_only
 class PrivacyAsyncStub(PrivacyStub):
-    """What a person may ask for. Not built yet: both answer UNIMPLEMENTED."""
+    """What a person may ask for."""
 
     def __init__(self, channel: _aio.Channel) -> None: ...
     EraseUser: _aio.UnaryUnaryMultiCallable[_privacy_pb2.EraseUserRequest, _privacy_pb2.EraseUserResponse]  # type: ignore[assignment]
-    """Removes a person from everything that is stored."""
+    """Removes a person from everything that is stored. When it returns, no timeline shows a trace; what is on
+    disk follows within a minute, or before the answer with `now`. The id may come back, as a newcomer's.
+    """
     ExportUser: _aio.UnaryUnaryMultiCallable[_privacy_pb2.ExportUserRequest, _privacy_pb2.ExportUserResponse]  # type: ignore[assignment]
-    """Everything that is held on a person."""
+    """Everything that is held on a person, in pages. Unknown people have an empty document, not an error."""
 
 class PrivacyServicer(metaclass=_abc_1.ABCMeta):
-    """What a person may ask for. Not built yet: both answer UNIMPLEMENTED."""
+    """What a person may ask for."""
 
     @_abc_1.abstractmethod
     def EraseUser(
@@ -57,7 +61,9 @@ class PrivacyServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_pb2.EraseUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_pb2.EraseUserResponse, _abc.Awaitable[_privacy_pb2.EraseUserResponse]]:
-        """Removes a person from everything that is stored."""
+        """Removes a person from everything that is stored. When it returns, no timeline shows a trace; what is on
+        disk follows within a minute, or before the answer with `now`. The id may come back, as a newcomer's.
+        """
 
     @_abc_1.abstractmethod
     def ExportUser(
@@ -65,6 +71,6 @@ class PrivacyServicer(metaclass=_abc_1.ABCMeta):
         request: _privacy_pb2.ExportUserRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_privacy_pb2.ExportUserResponse, _abc.Awaitable[_privacy_pb2.ExportUserResponse]]:
-        """Everything that is held on a person."""
+        """Everything that is held on a person, in pages. Unknown people have an empty document, not an error."""
 
 def add_PrivacyServicer_to_server(servicer: PrivacyServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

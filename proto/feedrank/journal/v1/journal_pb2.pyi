@@ -39,6 +39,7 @@ class Entry(_message.Message):
     SHADOW_MODEL_FIELD_NUMBER: _builtins.int
     STARTED_EXPERIMENT_FIELD_NUMBER: _builtins.int
     STOPPED_EXPERIMENT_FIELD_NUMBER: _builtins.int
+    ERASED_USER_FIELD_NUMBER: _builtins.int
     time_ms: _builtins.int
     """When the service accepted it. The fold's clock: it never runs backwards."""
     @_builtins.property
@@ -65,6 +66,8 @@ class Entry(_message.Message):
     def started_experiment(self) -> Global___StartedExperiment: ...
     @_builtins.property
     def stopped_experiment(self) -> Global___StoppedExperiment: ...
+    @_builtins.property
+    def erased_user(self) -> Global___ErasedUser: ...
     def __init__(
         self,
         *,
@@ -81,12 +84,13 @@ class Entry(_message.Message):
         shadow_model: Global___ShadowModel | None = ...,
         started_experiment: Global___StartedExperiment | None = ...,
         stopped_experiment: Global___StoppedExperiment | None = ...,
+        erased_user: Global___ErasedUser | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "erased_user", b"erased_user", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "time_ms", b"time_ms", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "erased_user", b"erased_user", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "time_ms", b"time_ms", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["posts", "deleted_posts", "users", "relations", "events", "preferences", "vectors", "served", "active_model", "shadow_model", "started_experiment", "stopped_experiment"]  # noqa: Y015
+    _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["posts", "deleted_posts", "users", "relations", "events", "preferences", "vectors", "served", "active_model", "shadow_model", "started_experiment", "stopped_experiment", "erased_user"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_change) -> _WhichOneofReturnType_change | None: ...
 
@@ -434,3 +438,35 @@ class StoppedExperiment(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___StoppedExperiment: _TypeAlias = StoppedExperiment  # noqa: Y015
+
+@_typing.final
+class ErasedUser(_message.Message):
+    """A person who is to be forgotten. Compaction takes what names the person out of the entries before, and then
+    the ids out of this one: what is left, a digest under a key that nobody has any more, says that an entry was
+    here and does nothing. An entry that had nothing but the person's rows becomes one of these too.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    USER_ID_FIELD_NUMBER: _builtins.int
+    KEY_FIELD_NUMBER: _builtins.int
+    DIGEST_FIELD_NUMBER: _builtins.int
+    user_id: _builtins.str
+    key: _builtins.bytes
+    """Random; of the digest."""
+    digest: _builtins.bytes
+    """BLAKE2b of the id under the key."""
+    def __init__(
+        self,
+        *,
+        user_id: _builtins.str = ...,
+        key: _builtins.bytes = ...,
+        digest: _builtins.bytes = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["digest", b"digest", "key", b"key", "user_id", b"user_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ErasedUser: _TypeAlias = ErasedUser  # noqa: Y015
