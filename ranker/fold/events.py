@@ -18,11 +18,12 @@ from ranker.errors import JournalError
 from ranker.event_columns import EventColumns
 from ranker.fold import people, taste
 from ranker.kernels import fetch, kernel
-from ranker.state import NONE, State, affinity, counters, event_log, heat, rings
+from ranker.state import NONE, State, affinity, counters, event_log, heat, rings, standing
 from ranker.state.affinity import Affinities
 from ranker.state.columns import Array, Slots
 from ranker.state.event_log import Logs
 from ranker.state.rings import Ring, ring_of
+from ranker.state.standing import Norm
 from ranker.state.strings import Strings
 from ranker.state.tables import Flags, Floats, Int64s, Places
 
@@ -100,14 +101,16 @@ def read(state: State, change: journal_pb2.Events) -> Arrived:
 def record(state: State, arrived: Arrived) -> None:
     """Fold a batch of events, in order."""
     batch, rows = arrived.batch, arrived.rows
+    if not len(batch.viewer):
+        return
+    state.look_at_standing()
     if arrived.newcomers is not None:
         viewer, named = _pairs(state.users_of(arrived.newcomers))
         batch = batch._replace(viewer=viewer, author=_authors(state, batch.post, named))
         rows = _Rows.of(state)
-    if len(batch.viewer):
-        _relate(state, batch)
-        amount = _fold(batch, *rows, _RULES, state.time_ms)
-        _teach(state, arrived, batch, amount)
+    _relate(state, batch)
+    amount = _fold(batch, *rows, _RULES, state.norm, state.time_ms)
+    _teach(state, arrived, batch, amount)
 
 
 def _people(events: EventColumns) -> Strings:
@@ -190,6 +193,9 @@ class _Users(NamedTuple):
     """The users' columns that events change, as viewers and as authors."""
 
     active_ms: Int64s
+    heard_ms: Int64s
+    created_ms: Int64s
+    met: NDArray[np.uint64]
     logs: Logs
     received: Floats
     received_ms: Int64s
@@ -205,11 +211,12 @@ class _Users(NamedTuple):
     @classmethod
     def of(cls, state: State) -> Self:
         users = state.users
-        log = (users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_count)
+        log = users.event_post, users.event_author, users.event_kind, users.event_ms, users.event_counts
         author = (users.author_key, users.author_sum, users.author_ms, affinity.AUTHOR_HALF_LIFE_MS)
         topic = (users.topic_key, users.topic_sum, users.topic_ms, affinity.TOPIC_HALF_LIFE_MS)
         return cls(
-            users.active_ms, event_log.logs_of(*log),
+            users.active_ms, users.heard_ms, users.created_ms, users.met,
+            event_log.logs_of(*log, users.event_count),
             users.received, users.received_ms, users.given, users.given_ms,
             ring_of(users.seen, users.seen_count), ring_of(users.stayed, users.stayed_count),
             ring_of(users.liked, users.liked_count), ring_of(users.disliked, users.disliked_count),
@@ -262,18 +269,25 @@ def _fold(
     communities: _PlaceRows,
     languages: _PlaceRows,
     rules: _Rules,
+    norm: Norm,
     now_ms: int,
 ) -> Floats:
     """Change all columns; what each event counts, float32 (n,): 1, 0, or -1 when it undoes one."""
     times = np.minimum(batch.time_ms, now_ms)
+    meets = (batch.strength != 0) & ~batch.undo
+    counts = standing.stands(
+        batch.viewer, batch.author, meets, users.heard_ms, users.created_ms, users.met, norm, now_ms
+    )
     amount = event_log.settled(
-        users.logs, batch.viewer, batch.post, batch.author, batch.kind, batch.undo, times,
+        users.logs, batch.viewer, batch.post, batch.author, batch.kind, batch.undo, times, counts,
         rules.lasting, rules.impression,
     )  # fmt: skip
     _hear(users.active_ms, batch.viewer, times)
-    _count(batch, posts, users, amount, times, rules.half_lives_ms)
+    # What authors do with their own posts is no news, and what accounts without standing do is their own.
+    others = _only(amount, counts & (batch.viewer != batch.author))
+    _count(batch, posts, users, amount, others, times, rules.half_lives_ms)
     _remember(batch, users, amount, times, rules.impression)
-    _engage(batch, posts, communities, languages, amount, rules.impression)
+    _engage(batch, posts, communities, languages, others, rules.impression)
     return amount
 
 
@@ -288,10 +302,15 @@ def _hear(active_ms: Int64s, viewer: Slots, times: Int64s) -> None:
 
 @kernel
 def _count(
-    batch: _Batch, posts: _Posts, users: _Users, amount: Floats, times: Int64s, half_lives_ms: Array
+    batch: _Batch,
+    posts: _Posts,
+    users: _Users,
+    amount: Floats,
+    others: Floats,
+    times: Int64s,
+    half_lives_ms: Array,
 ) -> None:
-    """Counters of posts, authors and viewers; what authors do with their own posts is no news."""
-    others = _only(amount, batch.viewer != batch.author)
+    """Counters of posts and authors, of what counts in the eyes of others, and of viewers."""
     counter = batch.counter
     counters.add(posts.counter, posts.counter_ms, batch.post, counter, others, times, half_lives_ms)
     heat.update(posts.heat, posts.counter, posts.counter_ms, batch.post)
@@ -321,11 +340,10 @@ def _engage(
     posts: _Posts,
     communities: _PlaceRows,
     languages: _PlaceRows,
-    amount: Floats,
+    others: Floats,
     impression: int,
 ) -> None:
     """The posts' engagers and opposers, and what is hot, was on screens, and found people in the places."""
-    others = _only(amount, batch.viewer != batch.author)
     good = _only(others, batch.strength > 0)
     came = rings.changed(posts.engagers, batch.post, batch.viewer, good)
     rings.changed(posts.opposers, batch.post, batch.viewer, _only(others, batch.strength < 0))

@@ -13,8 +13,10 @@ from pydantic import BaseModel, Field
 
 from ranker.experiments import InService
 from ranker.state.columns import NONE, Array, Slots
+from ranker.state.departed import Departed
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
+from ranker.state.standing import Norm, StandingSettings, norm, since
 from ranker.state.strings import Strings
 from ranker.state.table import Table
 from ranker.state.tables import Places, Posts, Users
@@ -32,6 +34,7 @@ class StateSettings(BaseModel, frozen=True, extra="forbid"):
     max_places: int = Field(
         10_000, ge=16, description="Communities, and languages; further ones are none. Each takes 13 KB."
     )
+    standing: StandingSettings = StandingSettings()
 
 
 class State:
@@ -58,6 +61,10 @@ class State:
         """The journal entry that was folded last."""
         self.in_service = InService()
         """The models that the journal says to use."""
+        self.departed = Departed()
+        """Who was erased lately."""
+        self.norm = Norm()
+        """What gives an account standing."""
 
     @property
     def tables(self) -> dict[str, tuple[Table, Ids]]:
@@ -79,7 +86,17 @@ class State:
         first = self.users.append(len(self.user_ids) - self.users.size)
         self.users.created_ms[first : self.users.size] = self.time_ms
         self.users.active_ms[first : self.users.size] = self.time_ms
+        self.users.heard_ms[first : self.users.size] = self.time_ms
         return slots
+
+    def look_at_standing(self) -> None:
+        """See anew what is usual here, where that is due: before an entry's events are folded."""
+        if not self.norm.due(self.time_ms):
+            return
+        users, all_ = self.users, slice(0, self.users.size)
+        known_ms, acted = since(users.heard_ms[all_], users.created_ms[all_]), users.event_count[all_] > 0
+        seen = known_ms, users.active_ms[all_], users.met[all_], acted
+        self.norm = norm(self.norm, *seen, self.time_ms, self.settings.standing)
 
     def place(self, table: str, name: str) -> int:
         """The slot of a community or language; NONE for an empty name and past the cap."""
@@ -136,6 +153,8 @@ class State:
             "time_ms": self.time_ms,
             "position": self.position,
             "in_service": self.in_service.model_dump_json(),
+            "departed": self.departed.dump(),
+            **{f"norm_{name}": value for name, value in self.norm._asdict().items()},
         }
 
     def load(self, arrays: dict[str, Array], facts: dict[str, int | str]) -> None:
@@ -148,6 +167,8 @@ class State:
         self.event_ids.load(**_parts(arrays, "event_ids."))
         self.time_ms, self.position = int(facts["time_ms"]), str(facts["position"])
         self.in_service = InService.model_validate_json(str(facts["in_service"]))
+        self.departed = Departed.load(str(facts["departed"]))
+        self.norm = Norm(*(int(facts[f"norm_{name}"]) for name in Norm._fields))
 
     def fingerprint(self) -> str:
         """A SHA-256 of all content: equal states have equal fingerprints, bit for bit."""

@@ -24,13 +24,15 @@ class Logs(NamedTuple):
     author: Slots
     kind: NDArray[np.uint8]
     ms: Int64s
+    counts: NDArray[np.bool_]
+    """Whether the event counts in the eyes of others."""
     rows: Layout
-    counts: Int64s
+    entered: Int64s
 
 
-def logs_of(post: Field, author: Field, kind: Field, ms: Field, count: Int64s) -> Logs:
+def logs_of(post: Field, author: Field, kind: Field, ms: Field, counts: Field, count: Int64s) -> Logs:
     """The logs of fields that grow together."""
-    return Logs(post.pool, author.pool, kind.pool, ms.pool, post.rows.layout, count)
+    return Logs(post.pool, author.pool, kind.pool, ms.pool, counts.pool, post.rows.layout, count)
 
 
 def settle(
@@ -38,6 +40,7 @@ def settle(
     log_author: Field,
     log_kind: Field,
     log_ms: Field,
+    log_counts: Field,
     count: Int64s,
     viewers: Slots,
     posts: Slots,
@@ -45,6 +48,7 @@ def settle(
     kinds: NDArray[np.int8],
     undo: NDArray[np.bool_],
     times_ms: Int64s,
+    counts: NDArray[np.bool_],
     lasting: NDArray[np.bool_],
     impression: int,
 ) -> NDArray[np.float32]:
@@ -52,13 +56,14 @@ def settle(
 
     The log's fields grow together; count: int64 (rows,), events that were ever entered. Returns float32 (n,):
     +1 counts; 0 changes nothing (a repeat of a lasting kind, an undo of what is not remembered); -1 takes
-    back an earlier event, whose time replaces `times_ms[i]`. Events are the same when viewer, kind, post and
+    back an earlier event, whose time replaces `times_ms[i]`, as what it counts in the eyes of others replaces
+    `counts[i]`. Events are the same when viewer, kind, post and
     author are. Impressions always count and are not entered; the kind 0 is nothing.
     """
     log_post.rows.reserve(len(viewers))
-    logs = logs_of(log_post, log_author, log_kind, log_ms, count)
+    logs = logs_of(log_post, log_author, log_kind, log_ms, log_counts, count)
     amounts: NDArray[np.float32] = settled(
-        logs, viewers, posts, authors, kinds, undo, times_ms, lasting, impression
+        logs, viewers, posts, authors, kinds, undo, times_ms, counts, lasting, impression
     )
     return amounts
 
@@ -72,11 +77,14 @@ def settled(
     kinds: NDArray[np.int8],
     undo: NDArray[np.bool_],
     times_ms: Int64s,
+    counts: NDArray[np.bool_],
     lasting: NDArray[np.bool_],
     impression: int,
 ) -> NDArray[np.float32]:
     """`settle`, for kernels: the pools have room for all."""
-    log_post, log_author, log_kind, log_ms, held, count = logs  # once: in a loop each is counted each time
+    log_post, log_author, log_kind, log_ms, log_counts, held, count = (
+        logs  # once: in a loop each is counted each time
+    )
     start, room, _, width, _ = held
     amounts = np.ones(len(viewers), np.float32)
     _ask(log_post, log_author, log_kind, start, room, viewers, kinds, impression)
@@ -93,6 +101,7 @@ def settled(
             amounts[i] = 0.0 if found < 0 else -1.0
             if found >= 0:
                 times_ms[i] = log_ms[found]
+                counts[i] = log_counts[found]
                 log_kind[found] = 0
                 log_post[found] = -1
                 log_author[found] = -1
@@ -106,11 +115,13 @@ def settled(
                 move(log_author, old, kept, first, room[viewer], -1)
                 move(log_kind, old, kept, first, room[viewer], 0)
                 move(log_ms, old, kept, first, room[viewer], 0)
+                move(log_counts, old, kept, first, room[viewer], 0)
             at = start[viewer] + count[viewer] % width
             log_post[at] = posts[i]
             log_author[at] = authors[i]
             log_kind[at] = kinds[i]
             log_ms[at] = times_ms[i]
+            log_counts[at] = counts[i]
             count[viewer] += 1
     return amounts
 

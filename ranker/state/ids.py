@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.kernels import fetch, kernel
-from ranker.state.columns import NONE, Array, Slots
+from ranker.state.columns import NONE, Array, Slots, gathered
 from ranker.state.strings import Bytes, Hashes, Int64s, Strings, hash_of_bytes, only_read
 
 # Of this process: a caller can't prepare ids that all fall into one place of the table.
@@ -85,6 +85,23 @@ class Ids:
         )
         return slots
 
+    def forget(self, slots: Slots) -> None:
+        """Blank ids: no byte of them stays, their slots have an empty id, and find none.
+
+        >>> ids = Ids(["wren", "owl", "kite"])
+        >>> ids.forget(np.array([1], np.int32))
+        >>> ids.names[:], ids.slot("owl"), ids.slot("kite"), ids.add("owl")
+        (['wren', '', 'kite'], -1, 2, 3)
+        """
+        ends = self._ends[: self._count + 1]
+        length = np.diff(ends)
+        length[slots] = 0
+        pool = gathered(self._pool, ends[:-1], length.astype(np.int32))
+        self._pool = _longer(pool, max(len(self._pool), 1024))
+        np.cumsum(length, out=self._ends[1 : self._count + 1])
+        self._table = _table(len(self._table))
+        _enter(self._hashes, self._table, self._count, self._ends)
+
     def keep(self, rows: NDArray[np.int64]) -> None:
         """Keep these ids, in this order."""
         self._take(Strings(self._pool, self._ends[rows], self._ends[rows + 1] - self._ends[rows]))
@@ -103,8 +120,17 @@ class Ids:
         return ids
 
     def _take(self, names: Strings) -> None:
+        """Take over ids, all different but for blank ones."""
         self._clear(len(names.start), int(names.length.sum()))
-        self.slots_of(names._replace(buffer=only_read(names.buffer)))
+        named = np.flatnonzero(names.length)
+        self.slots_of(names.only(named)._replace(buffer=only_read(names.buffer)))
+        if len(named) < len(names.start):
+            hashes = np.zeros_like(self._hashes)
+            hashes[named] = self._hashes[: self._count]
+            self._hashes, self._count = hashes, len(names.start)
+            np.cumsum(names.length, out=self._ends[1 : self._count + 1])
+            self._table = _table(len(self._table))
+            _enter(self._hashes, self._table, self._count, self._ends)
 
     def _reserve(self, ids: int, size: int) -> None:
         """Make room for more ids and bytes."""
@@ -113,7 +139,7 @@ class Ids:
             self._ends = _longer(self._ends, 2 * wanted)
             self._hashes = _longer(self._hashes, 2 * wanted)
             self._table = _table(4 * wanted)
-            _enter(self._hashes, self._table, self._count)
+            _enter(self._hashes, self._table, self._count, self._ends)
         if used + size > len(self._pool):
             self._pool = _longer(self._pool, (used + size) * 3 // 2)
 
@@ -288,10 +314,12 @@ def _interned(
 
 
 @numba.njit(cache=True, nogil=True)
-def _enter(held: Hashes, table: Slots, count: int) -> None:
-    """Enter ids that are all different into an empty table."""
+def _enter(held: Hashes, table: Slots, count: int, ends: Int64s) -> None:
+    """Enter ids that are all different into an empty table; blank ones are passed over."""
     mask = np.uint64(len(table) - 1)
     for slot in range(count):
+        if ends[slot] == ends[slot + 1]:
+            continue
         at = held[slot] & mask
         while table[at] >= 0:
             at = (at + np.uint64(1)) & mask

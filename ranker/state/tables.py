@@ -79,6 +79,10 @@ class Users(Table):
     created_ms: Int64s = column(np.int64)
     active_ms: Int64s = column(np.int64)
     """Last time the user was heard of."""
+    heard_ms: Int64s = column(np.int64)
+    """First time, by the journal's clock; `created_ms` is what the caller says."""
+    met: NDArray[np.uint64] = column(np.uint64)
+    """Bit: the user engaged with an author of that group, as `ranker.state.standing` draws them."""
     languages: Slots = column(np.int32, 16, of="language")
     communities: Slots = column(np.int32, 64, of="community")
     # as an author
@@ -108,11 +112,14 @@ class Users(Table):
         author=column(np.int32, of="user"),
         kind=column(np.uint8),
         ms=column(np.int64),
+        counts=column(np.bool_),
     )
     event_post: Field
     event_author: Field
     event_kind: Field
     event_ms: Field
+    event_counts: Field
+    """Whether it counts in the eyes of others."""
     event_count: Int64s = column(np.int64)
     liked: Field = ring(32, of="post")
     """Ring: posts engaged with, in a good way."""

@@ -27,7 +27,8 @@ class Turn:
     """
 
     def __init__(self, readers: int) -> None:
-        self._most = readers
+        self.most = readers
+        """Readers at a time."""
         self._lock = threading.Lock()
         self._waiting: deque[_Place] = deque()
         self._writers: deque[_Place] = deque()
@@ -70,7 +71,7 @@ class Turn:
     def _admit(self) -> None:
         """Open the gates of those whose turn it is."""
         while not self._writing:
-            if self._waiting and self._reading < self._most and (self._owed or not self._barred):
+            if self._waiting and self._reading < self.most and (self._owed or not self._barred):
                 self._waiting.popleft().gate.release()
                 self._reading += 1
                 self._owed = max(self._owed - 1, 0)

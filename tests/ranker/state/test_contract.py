@@ -165,30 +165,33 @@ class EventLog:
         st.sampled_from([0, 1, 2, 4]),
         st.booleans(),
         TIME,
+        st.booleans(),
     )
 
     def __init__(self) -> None:
         self.rows = grown(Users.growings["event"], width=WIDTH)
-        self.fields = [self.rows.field(name) for name in ("post", "author", "kind", "ms")]
-        self.post, self.author, self.kind, self.ms = (one[:] for one in self.fields)
+        self.fields = [self.rows.field(name) for name in ("post", "author", "kind", "ms", "counts")]
+        self.post, self.author, self.kind, self.ms, self.stands = (one[:] for one in self.fields)
         self.count = np.zeros(ROWS, np.int64)
         self.amounts: list[float] = []
         self.times: list[int] = []
+        self.counts: list[bool] = []
 
     def apply(self, changes: Sequence[Change]) -> None:
-        viewers, posts, authors, kinds, undo, times = turned(
-            changes, np.int32, np.int32, np.int32, np.int8, np.bool_, np.int64
+        viewers, posts, authors, kinds, undo, times, counts = turned(
+            changes, np.int32, np.int32, np.int32, np.int8, np.bool_, np.int64, np.bool_
         )
-        post, author, kind, ms = self.fields
+        post, author, kind, ms, stands = self.fields
         self.amounts += event_log.settle(
-            post, author, kind, ms, self.count,
-            viewers, posts, authors, kinds, undo, times, events.LASTING, 1,
+            post, author, kind, ms, stands, self.count,
+            viewers, posts, authors, kinds, undo, times, counts, events.LASTING, 1,
         ).tolist()  # fmt: skip
         self.times += times.tolist()
-        self.post, self.author, self.kind, self.ms = (one[:] for one in self.fields)
+        self.counts += counts.tolist()
+        self.post, self.author, self.kind, self.ms, self.stands = (one[:] for one in self.fields)
 
     def plain(self, change: Change) -> None:
-        viewer, post, author, kind, undo, time_ms = change
+        viewer, post, author, kind, undo, time_ms, counts = change
         amount = 1.0
         same = (self.post[viewer] == post) & (self.author[viewer] == author) & (self.kind[viewer] == kind)
         places = np.flatnonzero(same)
@@ -196,6 +199,7 @@ class EventLog:
             amount = float(kind == 1 and not undo)
         elif undo and len(places):
             amount, time_ms = -1.0, int(self.ms[viewer, places[-1]])
+            counts = bool(self.stands[viewer, places[-1]])
             for column, blank in ((self.post, NONE), (self.author, NONE), (self.kind, 0)):
                 column[viewer, places[-1]] = blank
         elif undo or (len(places) and events.KINDS[kind].lasting):
@@ -204,9 +208,11 @@ class EventLog:
             at = self.count[viewer] % WIDTH
             self.post[viewer, at], self.author[viewer, at] = post, author
             self.kind[viewer, at], self.ms[viewer, at] = kind, time_ms
+            self.stands[viewer, at] = counts
             self.count[viewer] += 1
         self.amounts.append(amount)
         self.times.append(time_ms)
+        self.counts.append(counts)
 
     def content(self) -> dict[str, Array]:
         log: dict[str, Array] = {
@@ -214,8 +220,10 @@ class EventLog:
             "author": self.author,
             "kind": self.kind,
             "ms": self.ms,
+            "stands": self.stands,
         }
-        return log | {"amounts": np.array(self.amounts), "times": np.array(self.times)}
+        said = {"amounts": self.amounts, "times": self.times, "counts": self.counts}
+        return log | {name: np.array(values) for name, values in said.items()}
 
     def check(self) -> None:
         """An event is taken back at most as often as it was entered."""

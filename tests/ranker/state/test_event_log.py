@@ -13,17 +13,20 @@ class Log:
     def __init__(self) -> None:
         rows = Growing(Users.growings["event"])
         rows.resize(1)
-        self.fields = [rows.field(name) for name in ("post", "author", "kind", "ms")]
+        self.fields = [rows.field(name) for name in ("post", "author", "kind", "ms", "counts")]
         self.count = np.zeros(1, np.int64)
 
-    def settle(self, kind: str, post: int = 1, *, undo: bool = False, time_ms: int = 5) -> tuple[float, int]:
+    def settle(
+        self, kind: str, post: int = 1, *, undo: bool = False, time_ms: int = 5, counts: bool = True
+    ) -> tuple[float, int]:
         """What the event counts, and its time."""
         times = np.array([time_ms])
-        log_post, log_author, log_kind, log_ms = self.fields
+        self.counts = np.array([counts])
+        post_, author, kind_, ms, stands = self.fields
         amounts = event_log.settle(
-            log_post, log_author, log_kind, log_ms, self.count, np.zeros(1, np.int32),
+            post_, author, kind_, ms, stands, self.count, np.zeros(1, np.int32),
             np.array([post], np.int32), np.array([0], np.int32), np.array([NUMBERS[kind]], np.int8),
-            np.array([undo]), times, LASTING, NUMBERS["impression"],
+            np.array([undo]), times, self.counts, LASTING, NUMBERS["impression"],
         )  # fmt: skip
         return float(amounts[0]), int(times[0])
 
@@ -42,6 +45,14 @@ def test_an_undo_takes_back_with_the_time_of_what_it_undoes() -> None:
     log = Log()
     log.settle("like", time_ms=3)
     assert log.settle("like", undo=True, time_ms=9) == (-1, 3)
+
+
+def test_an_undo_takes_back_from_others_what_was_added_for_them() -> None:
+    log = Log()
+    for did, later in ((True, False), (False, True)):
+        log.settle("like", counts=did)
+        log.settle("like", undo=True, counts=later)
+        assert log.counts.tolist() == [did]
 
 
 def test_an_undo_of_what_never_was_changes_nothing() -> None:
