@@ -12,8 +12,12 @@ from ranker.query import Query
 from ranker.state import NONE, State
 from ranker.state.columns import Slots
 from ranker.state.tables import REPOST
+from ranker.text import readable
 
 _EXCERPT = 60
+_REPEATS = 4
+_READ_BYTES = 4_000
+"""Of a text, so many are read for its first words."""
 
 
 class Reason(NamedTuple):
@@ -32,12 +36,21 @@ def reason(state: State, query: Query, source: str, slot: int) -> Reason:
 
 def excerpt(state: State, slot: int) -> str:
     """The first words of a post, of its prompt, or of the post that it repeats."""
-    columns = state.posts
-    words = (columns.text[slot].tobytes() or columns.media_text[slot].tobytes()).decode()
-    if not words and columns.form[slot] & REPOST and columns.parent[slot] != NONE:
-        return excerpt(state, int(columns.parent[slot]))
-    line = " · ".join(" ".join(part.split()) for part in words.splitlines() if part.strip())
+    lines = _words(state, slot).splitlines()
+    line = " · ".join(" ".join(part.split()) for part in lines if part.strip())
     return line if len(line) <= _EXCERPT else line[: _EXCERPT - 1].rsplit(" ", 1)[0] + "…"
+
+
+def _words(state: State, slot: int) -> str:
+    """How a post begins. Reposts of reposts may come back to where they began, so few are followed."""
+    columns = state.posts
+    for _ in range(_REPEATS):
+        held = columns.text[slot] if columns.text.length[slot] else columns.media_text[slot]
+        words = readable(held[:_READ_BYTES].tobytes().decode(errors="ignore"))
+        if words or not columns.form[slot] & REPOST:
+            return words
+        slot = int(columns.parent[slot])
+    return ""
 
 
 def _in_network(state: State, query: Query, slot: int) -> Reason:

@@ -34,15 +34,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         count = max(round(asked.inputs * SURFACES[name].share / total), 1)
         numbers = range(asked.first, asked.first + count)
         reports.append(
-            fuzz(SURFACES[name].make(), name, seed=asked.seed, numbers=numbers, corpus=asked.corpus, tell=_tell)
+            fuzz(
+                SURFACES[name].make(), name, seed=asked.seed, numbers=numbers, corpus=asked.corpus, tell=_tell
+            )
         )
         _tell(reports[-1], count)
     wrong = [line for one in reports for line in (*one.findings, *_grown(one))]
     for line in wrong:
-        print(line, file=sys.stderr)
+        sys.stderr.write(f"{line}\n")
     if asked.json:
         rows = [one.tell() for one in reports]
-        print(json.dumps({"seed": asked.seed, "surfaces": rows, "wrong": wrong}))
+        sys.stdout.write(json.dumps({"seed": asked.seed, "surfaces": rows, "wrong": wrong}) + "\n")
     return 1 if wrong else 0
 
 
@@ -51,8 +53,8 @@ def _one(asked: argparse.Namespace) -> int:
     with SURFACES[asked.surface].make() as surface:
         given = load(asked.replay) if asked.replay else drawn(surface, asked.surface, asked.seed, asked.only)
         for step in given:
-            print(step.name, len(step.content), step.content[:2_000], sep="\t")
-        print(surface.run(given))
+            sys.stdout.write(f"{step.name}\t{len(step.content)} bytes\t{step.content[:2_000]!r}\n")
+        sys.stdout.write(f"{surface.run(given)}\n")
         surface.settle()
     return 0
 
@@ -65,10 +67,9 @@ def _grown(report: Report) -> list[str]:
 
 def _tell(report: Report, total: int) -> None:
     per_s = report.inputs / max(report.seconds, 1e-9)
-    print(
+    sys.stderr.write(
         f"{report.surface}: {report.inputs:,} of {total:,} inputs, {per_s:,.0f}/s, "
-        f"{len(report.findings)} findings, slowest {1e3 * report.slowest_s:.0f} ms",
-        file=sys.stderr,
+        f"{len(report.findings)} findings, slowest {1e3 * report.slowest_s:.0f} ms\n"
     )
 
 

@@ -5,18 +5,36 @@ Nothing here names a service or a message, so what the contract grows by is draw
 
 import struct
 from random import Random
-from typing import Any, cast
+from typing import cast
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from ranker.journal import now_ms
 from tests.fuzz import hostile
-from tests.fuzz.wire import BYTES, FIXED32, FIXED64, VARINT, Field, encoded, varint
+from tests.fuzz.wire import BYTES, FIXED32, FIXED64, VARINT, Field, varint
 
 DIMENSION = 8
 PEOPLE = [f"u{i}" for i in range(60)]
 POSTS = [f"p{i}" for i in range(120)]
-_WORDS = "moss cat robot 猫 café MÜTED new york ⚽ naïve Σίσυφος İstanbul ışık كتــاب snake_case 3.5 ﬁne".split()
+_WORDS = [
+    "moss",
+    "cat",
+    "robot",
+    "猫",
+    "café",
+    "MÜTED",
+    "new",
+    "york",
+    "⚽",
+    "naïve",
+    "Σίσυφος",
+    "İstanbul",
+    "ışık",
+    "كتــاب",
+    "snake_case",
+    "3.5",
+    "ﬁne",
+]
 _TAGS = ("en", "pt-BR", "de", "ja", "zh-Hant-TW", "und", "")
 _NAMES = ("art", "cats", "nsfw", "robots", "violence", "Ärger", "c1", "c2")
 _INTS = {
@@ -24,13 +42,14 @@ _INTS = {
     FieldDescriptor.TYPE_UINT64, FieldDescriptor.TYPE_BOOL, FieldDescriptor.TYPE_ENUM,
 }  # fmt: skip
 _WIDE = {
-    FieldDescriptor.TYPE_FIXED64: "<Q", FieldDescriptor.TYPE_SFIXED64: "<q", FieldDescriptor.TYPE_DOUBLE: "<d",
+    FieldDescriptor.TYPE_FIXED64: "<Q", FieldDescriptor.TYPE_SFIXED64: "<q",
+    FieldDescriptor.TYPE_DOUBLE: "<d",
     FieldDescriptor.TYPE_FIXED32: "<I", FieldDescriptor.TYPE_SFIXED32: "<i", FieldDescriptor.TYPE_FLOAT: "<f",
 }  # fmt: skip
 
 
 def message(random: Random, of: Descriptor, hostility: float = 0.03, depth: int = 0) -> list[Field]:
-    """The fields of a message, mostly as the contract wants them; `hostility` is the share of fields that are not."""
+    """The fields of a message. `hostility`: the share of fields that are not as the contract wants them."""
     fields: list[Field] = []
     chosen = {one.name: random.choice(one.fields).name for one in of.oneofs}
     for field in of.fields:
@@ -89,7 +108,9 @@ def _raw(random: Random, field: FieldDescriptor, hostility: float) -> bytes:
     if form is None:
         return varint(_number(random, field, hostility))
     if form in ("<d", "<f"):
-        return struct.pack(form, _float(random, form) if random.random() < hostility / 4 else random.gauss(0, 1))
+        return struct.pack(
+            form, _float(random, form) if random.random() < hostility / 4 else random.gauss(0, 1)
+        )
     bits = 8 * struct.calcsize(form.upper())
     return struct.pack(form.upper(), random.getrandbits(bits))
 
@@ -126,8 +147,3 @@ def _string(random: Random, name: str) -> str:
     if name in ("version", "model_version", "model"):
         return random.choice(("prior", "m1", "../m1"))
     return random.choice(_NAMES)
-
-
-def valid(random: Random, of: Descriptor, **given: Any) -> bytes:
-    """The bytes of a message without hostile fields."""
-    return encoded(message(random, of, 0.0))

@@ -1,10 +1,9 @@
-"""Calls: bytes to every method of every service of the contract, behind the edge as gRPC would put them there.
+"""Calls: bytes to every method of every service of the contract, behind the edge as gRPC puts them there.
 
 Most inputs go to the edge's handlers directly; a share goes over a real channel. What the contract grows by
 is called too: the methods come from the descriptors.
 """
 
-import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, NoReturn, Self
 
 import grpc
 from feedrank.v1 import admin_pb2, controls_pb2, feed_pb2, ingest_pb2, privacy_pb2
-from google.protobuf.descriptor import Descriptor, MethodDescriptor
+from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.message_factory import GetMessageClass
 
 from ranker import settings
@@ -136,7 +135,11 @@ class Calls:
     def _over_channel(self, name: str, content: bytes) -> tuple[grpc.StatusCode, bytes, str]:
         try:
             if name in self._streams:
-                return grpc.StatusCode.OK, self._channel.stream_unary(name)(iter(_parts(content)), timeout=20), ""
+                return (
+                    grpc.StatusCode.OK,
+                    self._channel.stream_unary(name)(iter(_parts(content)), timeout=20),
+                    "",
+                )
             return grpc.StatusCode.OK, self._channel.unary_unary(name)(content, timeout=20), ""
         except grpc.RpcError as error:
             return error.code(), b"", error.details() or ""
@@ -288,7 +291,9 @@ def _rows(method: str, *rows: Any) -> Step:
 
 
 def _page(viewer: str, **more: Any) -> Step:
-    return Step(_named("GetTimeline"), feed_pb2.GetTimelineRequest(viewer_id=viewer, **more).SerializeToString())
+    return Step(
+        _named("GetTimeline"), feed_pb2.GetTimelineRequest(viewer_id=viewer, **more).SerializeToString()
+    )
 
 
 def _put_delete_put(random: Random) -> Input:

@@ -37,7 +37,8 @@ class Report:
     def tell(self) -> dict[str, object]:
         """As JSON."""
         return {
-            "surface": self.surface, "inputs": self.inputs, "per_s": round(self.inputs / max(self.seconds, 1e-9)),
+            "surface": self.surface, "inputs": self.inputs,
+            "per_s": round(self.inputs / max(self.seconds, 1e-9)),
             "seconds": round(self.seconds, 1), "outcomes": dict(self.outcomes.most_common()),
             "findings": self.findings, "slowest_ms": round(1e3 * self.slowest_s, 1), "slowest": self.slowest,
             "start_mib": round(self.start_mib, 1), "end_mib": round(self.end_mib, 1),

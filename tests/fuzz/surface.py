@@ -7,7 +7,6 @@ from pathlib import Path
 from random import Random
 from typing import Protocol, Self
 
-
 last_error: deque[str] = deque(maxlen=1)
 """What was logged with an exception, last."""
 

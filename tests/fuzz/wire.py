@@ -102,7 +102,9 @@ def _unknown(random: Random, fields: list[Field]) -> None:
 def _repeated(random: Random, fields: list[Field]) -> None:
     """A field again, now and then a thousand times: of messages the last wins, or they are merged."""
     if fields:
-        fields += [random.choice(fields)] * random.choice((1, 2, 3, 20) if random.random() < 0.99 else (1_500,))
+        fields += [random.choice(fields)] * random.choice(
+            (1, 2, 3, 20) if random.random() < 0.99 else (1_500,)
+        )
 
 
 def _gone(random: Random, fields: list[Field]) -> None:

@@ -110,3 +110,17 @@ def test_a_long_text_is_cut_at_a_word(town: Town) -> None:
 def test_a_text_of_several_lines_is_told_on_one(town: Town) -> None:
     slot = town.post("lines", text="one\n\n  two\tthree")
     assert "\n" not in excerpt(town.state, slot)
+
+
+def test_reposts_that_repeat_each_other_in_a_ring_are_told_without_words(town: Town) -> None:
+    town.post("r1", "ana", repost_of_id="r2")
+    slot = town.post("r2", "ben", repost_of_id="r1")
+    assert excerpt(town.state, slot) == ""
+
+
+def test_what_turns_the_direction_of_a_text_is_not_told(town: Town) -> None:
+    assert excerpt(town.state, town.post("bidi", text="\u202egnp.cat\x07")) == "gnp.cat"
+
+
+def test_of_a_very_long_text_the_first_words_are_told(town: Town) -> None:
+    assert excerpt(town.state, town.post("long", text="é" * 9_000)).startswith("é" * 50)
