@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from ranker.event_columns import EventColumns
 from ranker.heads import DAY_MS
+from ranker.kernels import kernel
+from ranker.state.strings import Int64s
 from ranker.text import fold
 
 MAX_BATCH = 1_000
@@ -39,15 +41,20 @@ _AUTHOR_ONLY = frozenset(
 _RELATING = _AUTHOR_ONLY - {types_pb2.EVENT_KIND_PROFILE_CLICK}
 
 
+_DWELL = int(types_pb2.EVENT_KIND_DWELL)
+
+
 def _declared(enum: Any) -> NDArray[np.bool_]:
-    """Whether the enum declares a number, by number; the last place is for all that are beyond it."""
+    """Whether the enum declares a number, by number."""
     known = list(enum.DESCRIPTOR.values_by_number)
-    return np.isin(np.arange(max(known) + 2), known)
+    return np.isin(np.arange(max(known) + 1), known)
 
 
-_KINDS = _declared(types_pb2.EventKind)
-_KINDS[types_pb2.EVENT_KIND_UNSPECIFIED] = False
 _SURFACES = _declared(types_pb2.Surface)
+_NAMES = _declared(types_pb2.EventKind).astype(np.int8)
+"""By kind, for `sound`: 1 where an event must name a post, 2 a post or an author; 0 where none is sure."""
+_NAMES[list(_AUTHOR_ONLY)] = 2
+_NAMES[[types_pb2.EVENT_KIND_UNSPECIFIED, *_RELATING]] = 0
 
 
 @dataclass(frozen=True)
@@ -227,18 +234,35 @@ def event(row: types_pb2.Event, now_ms: int, _dimension: int | None) -> Problems
 
 def sound(events: EventColumns, now_ms: int) -> NDArray[np.bool_]:
     """Which events surely hold to the contract, bool (n,). `event` has the word on each of the others."""
-    kind, post, author = events.kind, events.post_id.length, events.author_id.length
     ids = (events.event_id, events.viewer_id, events.post_id, events.author_id, events.request_id)
-    good: NDArray[np.bool_] = np.logical_and.reduce([one.length <= MAX_ID_BYTES for one in ids])
-    good &= (events.viewer_id.length > 0) & _KINDS[np.clip(kind, -1, len(_KINDS) - 1)]
-    good &= ~np.isin(kind, list(_RELATING)) & (
-        (post > 0) | ((author > 0) & np.isin(kind, list(_AUTHOR_ONLY)))
-    )
-    good &= (events.time_ms >= 0) & (events.time_ms <= now_ms + DAY_MS)
-    good &= _SURFACES[np.clip(events.surface, -1, len(_SURFACES) - 1)]
-    dwell = kind == types_pb2.EVENT_KIND_DWELL
-    good &= (events.dwell_ms >= dwell) & (events.dwell_ms <= np.where(dwell, MAX_DWELL_MS, 0))
-    good &= (events.position >= 0) & (events.position <= MAX_POSITION)
+    numbers = events.kind, events.time_ms, events.dwell_ms, events.position, events.surface
+    return _sound(tuple(one.length for one in ids), numbers, now_ms + DAY_MS, _DWELL, _NAMES, _SURFACES)
+
+
+@kernel
+def _sound(
+    ids: tuple[Int64s, ...],
+    numbers: tuple[Int64s, ...],
+    newest_ms: int,
+    dwell: int,
+    names: NDArray[np.int8],
+    surfaces: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    event, viewer, post, author, request = ids
+    kind, time_ms, dwell_ms, position, surface = numbers
+    good = np.zeros(len(kind), np.bool_)
+    for i in range(len(kind)):
+        wanted = names[kind[i]] if 0 <= kind[i] < len(names) else 0
+        named = post[i] > 0 if wanted == 1 else author[i] > 0 or post[i] > 0
+        longest = max(event[i], viewer[i], post[i], author[i], request[i])
+        stays = kind[i] == dwell
+        good[i] = (
+            wanted > 0 and named and viewer[i] > 0 and longest <= MAX_ID_BYTES
+            and 0 <= time_ms[i] <= newest_ms
+            and 0 <= surface[i] < len(surfaces) and surfaces[surface[i]]
+            and stays <= dwell_ms[i] <= (MAX_DWELL_MS if stays else 0)
+            and 0 <= position[i] <= MAX_POSITION
+        )  # fmt: skip
     return good
 
 

@@ -1,5 +1,6 @@
 """Checked rows of the contract as journal entries, one entry a call."""
 
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,6 +11,7 @@ from feedrank.v1 import admin_pb2, controls_pb2, ingest_pb2, types_pb2
 
 from ranker.event_columns import EventColumns
 from ranker.experiments import PRIOR
+from ranker.state.departed import digest_of
 
 Entry = journal_pb2.Entry
 
@@ -46,13 +48,21 @@ def of_preferences(row: controls_pb2.SetPreferencesRequest, time_ms: int) -> Ent
 
 def of_events(rows: Sequence[types_pb2.Event], time_ms: int) -> Entry:
     """Events as columns; an event without a time happened now."""
-    return of_event_columns(EventColumns.of_request(ingest_pb2.RecordEventsRequest(events=rows)), time_ms)
+    columns = EventColumns.of_request(ingest_pb2.RecordEventsRequest(events=rows))
+    return Entry.FromString(of_event_columns(columns, time_ms))
 
 
-def of_event_columns(events: EventColumns, time_ms: int) -> Entry:
-    """Events; one without a time happened now."""
+def of_event_columns(events: EventColumns, time_ms: int) -> bytes:
+    """Events, as a serialised entry; one without a time happened now."""
     timed = replace(events, time_ms=np.where(events.time_ms == 0, time_ms, events.time_ms))
-    return Entry(time_ms=time_ms, events=timed.change())
+    return timed.entry(time_ms)
+
+
+def of_erasure(user_id: str, time_ms: int) -> Entry:
+    """A person to forget, with a fresh key for the digest that stays."""
+    key = secrets.token_bytes(32)
+    erased = journal_pb2.ErasedUser(user_id=user_id, key=key, digest=digest_of(user_id, key))
+    return Entry(time_ms=time_ms, erased_user=erased)
 
 
 def of_active_model(version: str, time_ms: int) -> Entry:

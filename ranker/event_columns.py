@@ -36,6 +36,8 @@ _NUMBERS = {
 
 _VARINT, _FIXED64, _BYTES, _GROUP, _END = range(5)
 _LONGEST_VARINT = 10
+_HEAD = 4 * _LONGEST_VARINT
+"""Bytes that are enough for all of an entry before its events."""
 
 
 def _numbered(message: Any, names: Any) -> Int64s:
@@ -44,6 +46,8 @@ def _numbered(message: Any, names: Any) -> Int64s:
 
 _OF_ROW = _numbered(types_pb2.Event, [*_STRINGS, *_NUMBERS])
 _OF_COLUMNS = _numbered(journal_pb2.Events, [*_STRINGS.values(), *_NUMBERS.values()])
+_IN_ORDER = np.argsort(_OF_COLUMNS)
+_OF_ENTRY = _numbered(journal_pb2.Entry, ["time_ms", "events"])
 
 
 @dataclass(frozen=True)
@@ -95,15 +99,18 @@ class EventColumns:
         """Those that are chosen; the events themselves where all are."""
         return self if chosen.all() else self.only(np.flatnonzero(chosen))
 
-    def change(self) -> journal_pb2.Events:
-        """The journal's message."""
+    def entry(self, time_ms: int) -> bytes:
+        """A serialised journal entry of that time, byte for byte as protobuf writes it."""
         names = [getattr(self, name) for name in _STRINGS]
         start, length = np.stack([one.start for one in names]), np.stack([one.length for one in names])
         numbers = np.stack([getattr(self, name) for name in _NUMBERS])
         most = int(length.sum()) + (length.size + numbers.size + len(_OF_COLUMNS)) * (1 + _LONGEST_VARINT)
-        out = np.empty(most, np.uint8)
-        used = _write_columns(out, _OF_COLUMNS, self.event_id.buffer, start, length, numbers)
-        return journal_pb2.Events.FromString(out[:used].tobytes())
+        out = np.empty(_HEAD + most, np.uint8)
+        buffer = self.event_id.buffer
+        first, end = _write_entry(
+            out, time_ms, _OF_ENTRY, _OF_COLUMNS, _IN_ORDER, buffer, start, length, numbers
+        )
+        return out[first:end].tobytes()
 
 
 def _empty(content: bytes, rows: int) -> tuple[Bytes, Int64s, Int64s, Int64s]:
@@ -214,14 +221,46 @@ def _put_varint(out: Bytes, at: int, value: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
+def _write_entry(
+    out: Bytes,
+    time_ms: int,
+    entry: Int64s,
+    numbered: Int64s,
+    in_order: Int64s,
+    buffer: Bytes,
+    start: Int64s,
+    length: Int64s,
+    numbers: Int64s,
+) -> tuple[int, int]:
+    """Write an entry of columns; where it begins and ends."""
+    end = _write_columns(out, _HEAD, numbered, in_order, buffer, start, length, numbers)
+    head, size = np.empty(_HEAD, np.uint8), 0
+    if time_ms:
+        size = _put_varint(head, size, entry[0] << 3 | _VARINT)
+        size = _put_varint(head, size, time_ms)
+    size = _put_varint(head, size, entry[1] << 3 | _BYTES)
+    size = _put_varint(head, size, end - _HEAD)
+    out[_HEAD - size : _HEAD] = head[:size]
+    return _HEAD - size, end
+
+
+@numba.njit(cache=True, nogil=True)
 def _write_columns(
-    out: Bytes, numbered: Int64s, buffer: Bytes, start: Int64s, length: Int64s, numbers: Int64s
+    out: Bytes,
+    at: int,
+    numbered: Int64s,
+    in_order: Int64s,
+    buffer: Bytes,
+    start: Int64s,
+    length: Int64s,
+    numbers: Int64s,
 ) -> int:
-    """Write a message of columns; the bytes that it takes."""
+    """Write a message of columns from a place on; where it ends."""
     strings, rows = start.shape
+    if rows == 0:
+        return at
     packed = np.empty(rows * _LONGEST_VARINT, np.uint8)
-    at = 0
-    for place in range(len(numbered)):
+    for place in in_order:
         if place < strings:
             for row in range(rows):
                 at = _put_varint(out, at, numbered[place] << 3 | _BYTES)

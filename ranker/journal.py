@@ -71,10 +71,13 @@ class Journal:
         """A journal on a server that listens on a Unix socket."""
         return cls.connect(f"unix://{quote(str(socket))}", stream)
 
-    def append(self, entry: Entry) -> str:
-        """Write one entry; its position. It is acknowledged: the server has it as its settings promise."""
+    def append(self, entry: Entry | bytes) -> str:
+        """Write one entry, serialised or not; its position. It is acknowledged: the server has it as its
+        settings promise.
+        """
+        payload = entry if isinstance(entry, bytes) else entry.SerializeToString()
         try:
-            position = self._client.xadd(self._stream, {_FIELD: entry.SerializeToString()})
+            position = self._client.xadd(self._stream, {_FIELD: payload})
         except redis.RedisError as error:
             raise _unavailable(error) from error
         return str(position, "ascii")  # type: ignore[arg-type]

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from feedrank.v1 import controls_pb2, types_pb2
 
-from ranker import entries, features, heads
+from ranker import checks, entries, features, heads
 from ranker.bundle import HeadFacts, Model
 from ranker.candidates import Candidates, View
+from ranker.event_columns import EventColumns
 from ranker.fold import Fold
 from ranker.pipeline import Trace
 from ranker.prior import Prior
@@ -33,6 +34,7 @@ def touch_everything(dimension: int, settings: Settings) -> None:
     fold = Fold(state, slices)
     for number, entry in enumerate(_history(dimension)):
         fold.apply(f"{number + 1}-0", entry)
+        checks.sound(EventColumns.of_change(entry.events), _NOW_MS)
     for viewer in ("nobody", "friend", "viewer"):
         for surface, pipeline in SURFACES.items():
             ask = Ask(viewer, _NOW_MS, surface=surface, community_id="town", near_id="p0", candidates=4)

@@ -13,8 +13,8 @@ class Writer:
         self._journal = journal
         self._follower = follower
 
-    def write(self, entry: Entry) -> tuple[str, bool]:
-        """The entry's position, and whether it is folded here.
+    def write(self, entry: Entry | bytes) -> tuple[str, bool]:
+        """Journal an entry, serialised or not: its position, and whether it is folded here.
 
         Raises JournalUnavailable: nothing was acknowledged.
         """

@@ -89,8 +89,9 @@ class Ingest(ingest_pb2_grpc.IngestServicer):
         doubtful = np.flatnonzero(~good).tolist()
         rows = [(i, checks.problem_of(request.events[i], now_ms=now, dimension=None)) for i in doubtful]
         bad = [(i, problem) for i, problem in rows if problem]
-        kept = np.delete(np.arange(len(events)), [i for i, _ in bad])
-        return self._write("events", events.only(kept), bad, entries.of_event_columns)
+        good[:] = True
+        good[[i for i, _ in bad]] = False
+        return self._write("events", events.where(good), bad, entries.of_event_columns)
 
     def _record(self, requests: Iterator[ingest_pb2.StreamEventsRequest]) -> ingest_pb2.StreamEventsResponse:
         total = types_pb2.WriteResult(visible=True)
@@ -109,7 +110,7 @@ class Ingest(ingest_pb2_grpc.IngestServicer):
         return ingest_pb2.StreamEventsResponse(result=total, rejected_count=rejected)
 
     def _put(
-        self, kind: str, rows: Sequence[Any], entry_of: Callable[[Any, int], entries.Entry]
+        self, kind: str, rows: Sequence[Any], entry_of: Callable[[Any, int], entries.Entry | bytes]
     ) -> types_pb2.WriteResult:
         decode.batch(kind, rows)
         good, bad = checks.sift(rows, now_ms=now_ms(), dimension=self._dimension)
@@ -120,7 +121,7 @@ class Ingest(ingest_pb2_grpc.IngestServicer):
         kind: str,
         good: Sequence[Any] | EventColumns,
         bad: Sequence[tuple[int, Problem]],
-        entry_of: Callable[[Any, int], entries.Entry],
+        entry_of: Callable[[Any, int], entries.Entry | bytes],
     ) -> types_pb2.WriteResult:
         """Journal the good rows as one entry and name the bad ones."""
         position, visible = self._writer.write(entry_of(good, now_ms())) if good else ("", True)

@@ -31,10 +31,15 @@ EVENTS = st.lists(
 )
 
 
+def change_of(columns: EventColumns) -> journal_pb2.Events:
+    """What the journal would hold of them."""
+    return journal_pb2.Entry.FromString(columns.entry(NOW)).events
+
+
 @settings(deadline=None)
 @given(EVENTS)
 def test_columns_of_a_call_are_those_of_its_rows(events: list[types_pb2.Event]) -> None:
-    change = EventColumns.of_request(RecordEventsRequest(events=events)).change()
+    change = change_of(EventColumns.of_request(RecordEventsRequest(events=events)))
     assert change == journal_pb2.Events(
         event_ids=[one.event_id for one in events],
         viewer_ids=[one.viewer_id for one in events],
@@ -57,15 +62,23 @@ def test_fields_with_a_foreign_wire_type_and_groups_are_not_read(undeclared: byt
     event = types_pb2.Event(viewer_id="wren", post_id="p1", kind=types_pb2.EVENT_KIND_CLICK)
     row = event.SerializeToString() + undeclared
     request = RecordEventsRequest.FromString(b"\x0a" + bytes([len(row)]) + row)
-    expected = EventColumns.of_request(RecordEventsRequest(events=[event])).change()
-    assert EventColumns.of_request(request).change() == expected
+    expected = change_of(EventColumns.of_request(RecordEventsRequest(events=[event])))
+    assert change_of(EventColumns.of_request(request)) == expected
 
 
 @settings(deadline=None)
 @given(EVENTS)
 def test_columns_come_back_from_the_journal(events: list[types_pb2.Event]) -> None:
-    change = EventColumns.of_request(RecordEventsRequest(events=events)).change()
-    assert EventColumns.of_change(change).change() == change
+    change = change_of(EventColumns.of_request(RecordEventsRequest(events=events)))
+    assert change_of(EventColumns.of_change(change)) == change
+
+
+@settings(deadline=None)
+@given(EVENTS, st.sampled_from([0, NOW]))
+def test_an_entry_is_written_as_protobuf_writes_it(events: list[types_pb2.Event], time_ms: int) -> None:
+    columns = EventColumns.of_request(RecordEventsRequest(events=events))
+    entry = journal_pb2.Entry(time_ms=time_ms, events=change_of(columns))
+    assert columns.entry(time_ms) == entry.SerializeToString()
 
 
 @settings(deadline=None, max_examples=300)
@@ -84,7 +97,7 @@ def test_usual_events_are_called_sound() -> None:
 def test_a_field_of_a_later_version_is_passed_over() -> None:
     later = types_pb2.Event(viewer_id="v").SerializeToString() + bytes([0xFA, 0x07, 1, 65, 0xF0, 0x07, 5])
     request = RecordEventsRequest(events=[types_pb2.Event.FromString(later + b"\x22\x01p")])
-    assert list(EventColumns.of_request(request).change().post_ids) == ["p"]
+    assert list(change_of(EventColumns.of_request(request)).post_ids) == ["p"]
 
 
 def test_columns_of_different_lengths_are_refused() -> None:
