@@ -51,8 +51,8 @@ def test_what_is_as_it_was_promised_breaks_nothing(witness: Witness) -> None:
         (Told(positions=["1-0"]), "the acknowledged entry 1-0 is lost"),
         (Told(alive={"gone": True}), "the post gone is lost"),
         (Told(alive={"p": False}), "the post p should be deleted"),
-        (Told(clicks={"p": [3, 3]}), "the post p has 0 of 2 clicks, not 3 to 3"),
-        (Told(clicks={"p": [0, 1]}), "the post p has 0 of 2 clicks, not 0 to 1"),
+        (Told(clicks={"p": [3, 3]}), "the post p has 2 of 2 clicks, not 3 to 3"),
+        (Told(clicks={"p": [0, 1]}), "the post p has 2 of 2 clicks, not 0 to 1"),
         (Told(follows={"p-vic": "ana"}), "p-vic does not follow ana"),
     ],
 )
