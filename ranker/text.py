@@ -39,8 +39,8 @@ def fold(text: str) -> str:
     """The text's words in folded form, each with one space around it; a space alone when there are none.
 
     Letters are decomposed (NFKD), marks and what is not seen dropped (invisible formatting letters, control
-    characters, the Arabic tatweel), case folded (Unicode Standard, 3.13 and annex 15), and the Turkish dotless
-    i is an i. Letters of different scripts that look alike (a Cyrillic a, a Latin a) stay different.
+    characters, the Arabic tatweel), case folded (Unicode Standard, 3.13 and annex 15). The Turkish
+    dotless i is an i. Letters of different scripts that look alike (a Cyrillic a, a Latin a) stay different.
 
     Marks go before the letters are decomposed too: putting n marks in order takes n² steps, and a text may be
     all marks.

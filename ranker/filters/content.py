@@ -5,44 +5,82 @@ from typing import Any
 import numba
 import numpy as np
 from feedrank.v1 import types_pb2
-from numpy.typing import NDArray
 
 from ranker.candidates import Candidates, Mask, any_among
 from ranker.query import Query
 from ranker.state import NONE
 from ranker.state.columns import Slots
-from ranker.state.tables import REPLY, REPOST
+from ranker.state.tables import REPLY, REPOST, Bits, Int64s
+
+_BUCKETS = 1_024
+_SPACE = ord(" ")
 
 
 def muted_words(query: Query, posts: Candidates) -> Mask:
     """It holds a word or phrase that the viewer muted."""
     columns = posts.state.posts
     dropped = np.zeros(len(posts), np.bool_)
-    for word in query.muted_words:
-        wanted = np.frombuffer(word, np.uint8)
+    if query.muted_words:
+        length = np.array([len(word) for word in query.muted_words])
+        wanted = np.frombuffer(b"".join(query.muted_words), np.uint8), np.cumsum(length) - length, length
         for slots in (posts.slot, posts.parent):  # a repost, quote or reply is shown with its parent
             _mark_holders(
-                columns.folded.pool, columns.folded.start, columns.folded.length, slots, wanted, dropped
+                columns.folded.pool, columns.folded.start, columns.folded.length, slots, *wanted, dropped
             )
     return dropped
 
 
 @numba.njit(cache=True, nogil=True)
 def _mark_holders(
-    pool: NDArray[np.uint8], start: Any, length: Any, slots: Slots, wanted: NDArray[np.uint8], found: Mask
+    pool: Bits,
+    start: Any,
+    length: Any,
+    slots: Slots,
+    buffer: Bits,
+    wanted_start: Int64s,
+    wanted_length: Int64s,
+    found: Mask,
 ) -> None:
-    """Mark the slots whose bytes in the pool hold the wanted bytes."""
+    """Mark the slots whose folded text in the pool holds one of the wanted, folded words or phrases.
+
+    Each text is read once, however many are wanted: a word of it is looked up among their first words.
+    """
+    first = np.full(_BUCKETS, -1, np.int32)
+    other = np.full(len(wanted_start), -1, np.int32)
+    for w in range(len(wanted_start)):
+        begin = wanted_start[w]
+        bucket = _word(buffer, begin, begin + wanted_length[w])[0]
+        other[w], first[bucket] = first[bucket], w
     for i in range(len(slots)):
         if slots[i] < 0 or found[i]:
             continue
-        first = start[slots[i]]
-        for at in range(first, first + length[slots[i]] - len(wanted) + 1):
-            j = 0
-            while j < len(wanted) and pool[at + j] == wanted[j]:
-                j += 1
-            if j == len(wanted):
-                found[i] = True
-                break
+        at = start[slots[i]]
+        end = at + length[slots[i]]
+        while at + 1 < end and not found[i]:
+            bucket, following = _word(pool, at, end)
+            w = first[bucket]
+            while w >= 0 and not found[i]:
+                found[i] = _begins(pool, at, end, buffer, wanted_start[w], wanted_length[w])
+                w = other[w]
+            at = following
+
+
+@numba.njit(cache=True, nogil=True)
+def _word(text: Bits, at: int, end: int) -> tuple[int, int]:
+    """The bucket of the word after a space (FNV-1a), and where the space after it is."""
+    found, at = np.uint32(2_166_136_261), at + 1
+    while at < end and text[at] != _SPACE:
+        found = np.uint32((found ^ text[at]) * np.uint32(16_777_619))
+        at += 1
+    return int((found ^ found >> np.uint32(15)) & np.uint32(_BUCKETS - 1)), at
+
+
+@numba.njit(cache=True, nogil=True)
+def _begins(text: Bits, at: int, end: int, wanted: Bits, start: int, length: int) -> bool:
+    same = 0
+    while same < length <= end - at and text[at + same] == wanted[start + same]:
+        same += 1
+    return same == length
 
 
 def other_language(query: Query, posts: Candidates) -> Mask:

@@ -16,25 +16,10 @@ from tests.fuzz.wire import BYTES, FIXED32, FIXED64, VARINT, Field, varint
 DIMENSION = 8
 PEOPLE = [f"u{i}" for i in range(60)]
 POSTS = [f"p{i}" for i in range(120)]
-_WORDS = [
-    "moss",
-    "cat",
-    "robot",
-    "猫",
-    "café",
-    "MÜTED",
-    "new",
-    "york",
-    "⚽",
-    "naïve",
-    "Σίσυφος",
-    "İstanbul",
-    "ışık",
-    "كتــاب",
-    "snake_case",
-    "3.5",
-    "ﬁne",
-]
+_WORDS = (
+    "moss", "cat", "robot", "猫", "café", "MÜTED", "new", "york", "⚽", "naïve", "Σίσυφος", "İstanbul",
+    "ışık", "كتــاب", "snake_case", "3.5", "ﬁne",
+)  # fmt: skip
 _TAGS = ("en", "pt-BR", "de", "ja", "zh-Hant-TW", "und", "")
 _NAMES = ("art", "cats", "nsfw", "robots", "violence", "Ärger", "c1", "c2")
 _INTS = {
