@@ -40,8 +40,11 @@ class Entry(_message.Message):
     STARTED_EXPERIMENT_FIELD_NUMBER: _builtins.int
     STOPPED_EXPERIMENT_FIELD_NUMBER: _builtins.int
     ERASED_USER_FIELD_NUMBER: _builtins.int
+    CONTRACT_FIELD_NUMBER: _builtins.int
     time_ms: _builtins.int
     """When the service accepted it. The fold's clock: it never runs backwards."""
+    contract: _builtins.int
+    """A digest of the contract that its writer knew: who knows another looks for what it can't read. 0: not said."""
     @_builtins.property
     def posts(self) -> Global___Posts: ...
     @_builtins.property
@@ -85,10 +88,11 @@ class Entry(_message.Message):
         started_experiment: Global___StartedExperiment | None = ...,
         stopped_experiment: Global___StoppedExperiment | None = ...,
         erased_user: Global___ErasedUser | None = ...,
+        contract: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "erased_user", b"erased_user", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "deleted_posts", b"deleted_posts", "erased_user", b"erased_user", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "time_ms", b"time_ms", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active_model", b"active_model", "change", b"change", "contract", b"contract", "deleted_posts", b"deleted_posts", "erased_user", b"erased_user", "events", b"events", "posts", b"posts", "preferences", b"preferences", "relations", b"relations", "served", b"served", "shadow_model", b"shadow_model", "started_experiment", b"started_experiment", "stopped_experiment", b"stopped_experiment", "time_ms", b"time_ms", "users", b"users", "vectors", b"vectors"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType_change: _TypeAlias = _typing.Literal["posts", "deleted_posts", "users", "relations", "events", "preferences", "vectors", "served", "active_model", "shadow_model", "started_experiment", "stopped_experiment", "erased_user"]  # noqa: Y015
     _WhichOneofArgType_change: _TypeAlias = _typing.Literal["change", b"change"]  # noqa: Y015
