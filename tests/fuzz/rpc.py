@@ -57,7 +57,7 @@ class Calls:
         address = answering.listen("127.0.0.1:0")
         options = [("grpc.max_receive_message_length", 1 << 26), ("grpc.max_send_message_length", 1 << 26)]
         self._channel = self._open.enter_context(grpc.insecure_channel(address, options))
-        self._handlers = _handlers(answering)
+        self._server = answering._server._state  # type: ignore[attr-defined]
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +121,7 @@ class Calls:
 
     def _behind_edge(self, name: str, content: bytes) -> tuple[grpc.StatusCode, bytes, str]:
         context = Context()
-        handler = self._handlers[name]
+        handler = self._handler(name)
         try:
             if name in self._streams:
                 answer = handler.stream_unary(iter(_parts(content)), context)
@@ -131,6 +131,17 @@ class Calls:
             return end.code, b"", end.details
         serialized = answer if isinstance(answer, bytes) else handler.response_serializer(answer)
         return grpc.StatusCode.OK, serialized, ""
+
+    def _handler(self, name: str) -> Any:
+        """A method's handler, wrapped by the server's own interceptors as it wraps it for a call."""
+        handlers = self._server.generic_handlers
+        found = self._server.interceptor_pipeline.execute(
+            lambda details: next((one for each in handlers if (one := each.service(details))), None),
+            _Details(name),
+        )
+        if found is None:
+            raise Broken(f"nobody serves {name}")
+        return found
 
     def _over_channel(self, name: str, content: bytes) -> tuple[grpc.StatusCode, bytes, str]:
         try:
@@ -226,35 +237,6 @@ def _settings(folder: Path) -> settings.Settings:
         server={"deadline_s": 5.0},
         upkeep={"snapshot_every_s": 120},
     )
-
-
-def _handlers(answering: run.Answering) -> dict[str, Any]:
-    """Each method's handler as the server's own edge wraps it."""
-    registered = _Registered()
-    run._add(registered, answering._service, answering._metrics)  # type: ignore[arg-type]
-    found = {}
-    for name in METHODS:
-        details = _Details(name)
-        found[name] = answering._edge.intercept_service(registered.handler, details)  # type: ignore[arg-type]
-    if missing := [name for name, one in found.items() if one is None]:
-        raise Broken(f"methods that nobody serves: {missing}")
-    return found
-
-
-class _Registered:
-    """Takes handlers as a gRPC server does."""
-
-    def __init__(self) -> None:
-        self._generic: list[Any] = []
-
-    def add_generic_rpc_handlers(self, handlers: Any) -> None:
-        self._generic += handlers
-
-    def add_registered_method_handlers(self, service: str, handlers: Any) -> None:
-        """The generic ones are the same."""
-
-    def handler(self, details: "_Details") -> Any:
-        return next((one for each in self._generic if (one := each.service(details))), None)
 
 
 class _Details:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.fuzz.journal import Entries
 from tests.fuzz.rpc import Calls
 from tests.fuzz.surface import Surface
 
@@ -17,4 +18,5 @@ class Kind:
 
 SURFACES: dict[str, Kind] = {
     "rpc": Kind(Calls, 0.6),
+    "journal": Kind(Entries, 0.2),
 }

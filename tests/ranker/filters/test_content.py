@@ -2,7 +2,7 @@ import time
 
 import pytest
 from feedrank.v1 import types_pb2 as t
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ranker import filters
@@ -118,6 +118,7 @@ def test_replies_and_reposts_of_unknown_posts_go_and_quotes_stay() -> None:
     assert removed(town, filters.without_context) == {"reply_to_id unknown", "repost_of_id unknown"}
 
 
+@settings(deadline=None, max_examples=60)
 @given(
     st.lists(st.sampled_from(["a", "ab", "b", "a b", "b a b", "猫", "a 猫", "!"]), min_size=1, max_size=6),
     st.lists(st.text("ab 猫!", max_size=12), min_size=1, max_size=4),
