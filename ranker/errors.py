@@ -4,8 +4,14 @@
     ├── InvalidArgument     a request field is wrong; carries the field
     ├── NotFound            a named thing does not exist
     ├── Busy                as much is going on as may at a time
+    ├── CallerGone          nobody waits for the answer any more
     ├── CursorExpired       a session is over: start again without a cursor
     ├── NotNow              what is in service does not allow it
+    ├── Unauthenticated     who calls is not known here
+    │   ├── Expired         its token's time is over
+    │   └── Replayed        the call was made before, or too long ago
+    ├── PermissionDenied    its token lacks the role
+    ├── RateExceeded        its token made more calls than it may
     ├── BundleError         a model bundle can't be used
     ├── SettingsError       the configuration can't be used
     ├── JournalUnavailable  the journal does not answer
@@ -52,6 +58,13 @@ class Busy(FeedrankError):
     word = "busy"
 
 
+class CallerGone(FeedrankError):
+    """Nobody waits for the answer any more."""
+
+    status = "CANCELLED"
+    word = "caller_gone"
+
+
 class CursorExpired(FeedrankError):
     """A cursor's session is over."""
 
@@ -64,6 +77,43 @@ class NotNow(FeedrankError):
 
     status = "FAILED_PRECONDITION"
     word = "not_now"
+
+
+class Unauthenticated(FeedrankError):
+    """Who calls is not known here."""
+
+    status = "UNAUTHENTICATED"
+    word = "unauthenticated"
+
+
+class Expired(Unauthenticated):
+    """The caller's token was valid once."""
+
+    word = "expired"
+
+
+class Replayed(Unauthenticated):
+    """The call was made before, or says a time that is too far off to tell."""
+
+    word = "replayed"
+
+
+class PermissionDenied(FeedrankError):
+    """The caller's token lacks the role that the RPC asks for."""
+
+    status = "PERMISSION_DENIED"
+    word = "permission_denied"
+
+
+class RateExceeded(FeedrankError):
+    """A caller made more calls than it may; it may call again in `retry_after_ms`."""
+
+    status = "RESOURCE_EXHAUSTED"
+    word = "rate_exceeded"
+
+    def __init__(self, message: str, retry_after_ms: int) -> None:
+        super().__init__(message)
+        self.retry_after_ms = retry_after_ms
 
 
 class BundleError(FeedrankError):

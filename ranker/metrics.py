@@ -16,6 +16,7 @@ from ranker.models import Serving
 from ranker.pipeline import Trace
 
 _POSTS = (0, 10, 20, 50, 100, 200, 300, 400, 500, 600, 800, 1_000)
+_REFUSAL_SECONDS = (0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.003, 0.005, 0.01, 0.05, 0.1, 0.5)
 _SECONDS = (0.0005, 0.001, 0.002, 0.004, 0.006, 0.01, 0.015, 0.025, 0.04, 0.06, 0.1, 0.2, 0.5, 1, 2, 5)
 
 
@@ -36,6 +37,12 @@ class Metrics:
             registry.register(one)
         self.scored = Histogram(
             "feedrank_scored_posts", "Posts scored for an answer.", buckets=_POSTS, registry=registry
+        )
+        self.refusal_seconds = Histogram(
+            "feedrank_refusal_seconds",
+            "From a call's coming to its refusal.",
+            buckets=_REFUSAL_SECONDS,
+            registry=registry,
         )
         self.degraded = Counter(
             "feedrank_degraded", "What answers lacked.", ["stage", "reason"], registry=registry
@@ -64,6 +71,10 @@ class Metrics:
         """Count a call."""
         self._request(method, code).inc()
         self._request_seconds(method).observe(seconds)
+
+    def refused(self, method: str) -> None:
+        """Count a call that was not answered for lack of time."""
+        self._request(method, "RESOURCE_EXHAUSTED").inc()
 
     def observe(self, trace: Trace) -> None:
         """Count what happened on the way of one answer."""

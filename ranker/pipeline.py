@@ -10,18 +10,26 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
 from ranker import factors, features, heads, selection
-from ranker.candidates import Candidates, Found, Mask, View
+from ranker.aside import Aside
+from ranker.candidates import NOTHING, Candidates, Found, Mask, View
 from ranker.query import Query
 from ranker.state.columns import Slots
 
 log = structlog.get_logger()
+
+_PATIENCE_S, _PATIENCE_SHARE = 0.5, 1 / 3
+"""A source that takes longer, or this share of the time that is left, hangs."""
+_FEWEST = 40
+"""Posts that are scored even where there is no time: two pages of them, if those are longer."""
+_NEW_SHARE = 5
+"""Of fewer candidates, one in so many may be there because it is new."""
 
 Finder = Callable[[Query, View, int], Found]
 Filter = Callable[[Query, Candidates], Mask]
@@ -54,6 +62,10 @@ class Source:
         return self.find.__name__
 
 
+class ScorerFailed(Exception):
+    """The scorer raised; whoever chose it chooses another."""
+
+
 @dataclass
 class Trace:
     """What happened on the way: seconds of each stage, posts in and out, and what was not as it should be."""
@@ -62,6 +74,10 @@ class Trace:
     """By time.monotonic."""
     gone: Callable[[], bool] = lambda: False
     """Whether the caller waits no more."""
+    quality: float = 1.0
+    """The share of candidates that there is time to score, among all requests."""
+    aside: Aside | None = None
+    """Where sources run, so that one that hangs is left behind; None: in the caller's thread."""
     seconds: dict[str, float] = field(default_factory=dict)
     found: dict[str, int] = field(default_factory=dict)
     removed: dict[str, int] = field(default_factory=dict)
@@ -71,6 +87,15 @@ class Trace:
     def stage(self, name: str) -> "_Stage":
         """Time a stage; what runs twice adds up."""
         return _Stage(self.seconds, name)
+
+    def take(self, name: str, brought: "_Brought") -> Found:
+        """What a source brought, noted."""
+        self.seconds[name] = self.seconds.get(name, 0.0) + brought.seconds
+        if brought.trouble:
+            self.degraded.append((name, brought.trouble))
+        else:
+            self.found[name] = len(brought.found.slot)
+        return brought.found
 
     @property
     def left_s(self) -> float:
@@ -155,24 +180,14 @@ class Pipeline:
         return self.select(query, scored, places, trace)
 
     def fetch(self, query: Query, view: View, trace: Trace) -> Candidates:
-        """The candidates of all sources. A source that fails, or has no time left, costs its candidates."""
-        found = [self._find(source, query, view, trace) for source in self.sources]
-        return Candidates.merged(view.state, found)
-
-    def _find(self, source: Source, query: Query, view: View, trace: Trace) -> Found:
-        """What a source brings. Whatever goes wrong in it, be it in FAISS, costs its candidates only."""
-        nothing = Found(np.zeros(0, np.int32), np.zeros(0, np.float32))
-        if trace.late(source.name):
-            return nothing
-        with trace.stage(source.name):
-            try:
-                found = source.find(query, view, source.limit)
-            except Exception:
-                log.exception("source_failed", source=source.name)
-                trace.degraded.append((source.name, "failed"))
-                return nothing
-        trace.found[source.name] = len(found.slot)
-        return found
+        """The candidates of all sources. One that fails, hangs, or has no time left, costs its candidates."""
+        walk = _Walk(self.sources, query, view, trace.deadline, trace.aside)
+        if trace.aside is None:
+            walk.run()
+        else:
+            walk = _walked(walk, trace.aside, min(_PATIENCE_S, _PATIENCE_SHARE * trace.left_s))
+        brought = zip(self.names, walk.brought, strict=True)
+        return Candidates.merged(view.state, [trace.take(name, one) for name, one in brought])
 
     def filter(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
         """What may be shown, without what was met before."""
@@ -189,14 +204,30 @@ class Pipeline:
 
     def cut(self, query: Query, posts: Candidates, trace: Trace) -> Candidates:
         """The posts worth scoring, and all that the cold-start place may draw from, in their order."""
-        most = query.ask.candidates
-        if self.light is None or len(posts) <= most:
+        most = self._most(query, len(posts), trace)
+        if len(posts) <= most:
             return posts
-        with trace.stage("light"):
-            guess = np.where(self._new(posts), np.inf, self.light(query, posts))
-            kept = np.sort(np.argpartition(-guess, most)[:most])
         trace.removed["light"] = len(posts) - most
+        if self.light is None:  # short of time: sources bring the best first
+            return posts[:most]
+        with trace.stage("light"):
+            new = self._new(posts)
+            if most < query.ask.candidates:
+                new &= np.cumsum(new) <= most // _NEW_SHARE
+            guess = np.where(new, np.inf, self.light(query, posts))
+            kept = np.sort(np.argpartition(-guess, most)[:most])
         return posts[kept]
+
+    def _most(self, query: Query, count: int, trace: Trace) -> int:
+        """How many of so many posts there is time to score; noted where that is fewer than otherwise."""
+        usual = count if self.light is None else min(query.ask.candidates, count)
+        least = min(usual, max(2 * query.ask.size, _FEWEST))
+        if usual > least and trace.late("scoring"):
+            return least
+        most = max(round(trace.quality * usual), least)
+        if most < usual:
+            trace.degraded.append(("load", "fewer_candidates"))
+        return most
 
     def removers(self, query: Query, posts: Candidates, slot: int) -> list[tuple[str, str]]:
         """The filters that take one of the posts out: their names and what they say they remove.
@@ -217,7 +248,7 @@ class Pipeline:
         with trace.stage("features"):
             rows = features.compute(query, posts)
         with trace.stage("heads"):
-            probabilities, score = scorer.predict(rows)
+            probabilities, score = _predicted(scorer, rows)
         with trace.stage("factors"):
             multipliers = {factor.__name__: factor(query, posts) for factor in self.factors}
             for multiplier in multipliers.values():
@@ -245,6 +276,89 @@ class Pipeline:
     def names(self) -> tuple[str, ...]:
         """The sources' names, in the order of the bits of `Candidates.brought`."""
         return tuple(source.name for source in self.sources)
+
+
+class _Brought(NamedTuple):
+    """What a source found, and how it went."""
+
+    found: Found
+    seconds: float = 0.0
+    trouble: str = ""
+
+
+class _Walk:
+    """One request's way through the sources; what it brought is added source by source.
+
+    It may be left behind in a source that hangs, so it writes nothing but what it alone holds.
+    """
+
+    def __init__(
+        self, sources: tuple[Source, ...], query: Query, view: View, deadline: float, aside: Aside | None
+    ) -> None:
+        self.brought: list[_Brought] = []
+        self._sources = sources
+        self._query = query
+        self._view = view
+        self._deadline = deadline
+        self._aside = aside
+        self._ends = False
+
+    def run(self) -> None:
+        """Ask the sources that were not asked yet."""
+        for source in self._sources[len(self.brought) :]:
+            brought = self._ask(source)
+            if self._ends:
+                return
+            self.brought.append(brought)
+
+    def end(self) -> str:
+        """Stop after the source that is asked now; its name."""
+        self._ends = True
+        return self._sources[min(len(self.brought), len(self._sources) - 1)].name
+
+    def after_late_one(self) -> "_Walk":
+        """The rest of the way: past the source that was asked last, if any was."""
+        rest = _Walk(self._sources, self._query, self._view, self._deadline, self._aside)
+        rest.brought = self.brought[:]
+        if not rest.complete:
+            rest.brought.append(_Brought(NOTHING, trouble="late"))
+        return rest
+
+    @property
+    def complete(self) -> bool:
+        """Whether all sources were asked."""
+        return len(self.brought) == len(self._sources)
+
+    def _ask(self, source: Source) -> _Brought:
+        """Whatever goes wrong in a source, be it in FAISS, costs its candidates only.
+
+        Without time left the next source is asked only while nothing is there to show.
+        """
+        late = time.monotonic() >= self._deadline and any(len(one.found.slot) for one in self.brought)
+        if late or (self._aside is not None and self._aside.stuck(source.name)):
+            return _Brought(NOTHING, trouble="late")
+        began = time.perf_counter()
+        try:
+            found = source.find(self._query, self._view, source.limit)
+        except Exception:
+            log.exception("source_failed", source=source.name)
+            return _Brought(NOTHING, time.perf_counter() - began, "failed")
+        return _Brought(found, time.perf_counter() - began)
+
+
+def _walked(walk: _Walk, aside: Aside, patience_s: float) -> _Walk:
+    """A walk to its end, without the sources that hang."""
+    while not walk.complete and not (aside.run(walk.run, patience_s, walk.end) and walk.complete):
+        walk = walk.after_late_one()
+    return walk
+
+
+def _predicted(scorer: Scorer, rows: NDArray[np.float32]) -> heads.Prediction:
+    try:
+        return scorer.predict(rows)
+    except Exception as error:
+        log.exception("scorer_failed", version=scorer.version)
+        raise ScorerFailed(scorer.version) from error
 
 
 def _left(filters: tuple[Filter, ...], query: Query, posts: Candidates, trace: Trace) -> Candidates:

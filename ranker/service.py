@@ -13,7 +13,7 @@ import structlog
 
 from embeddings.cores import usable_cores
 from ranker import snapshot, warmup
-from ranker.archive import Archive, history
+from ranker.archive import Archive, history, holds_all
 from ranker.board import PRIMARY, Board
 from ranker.candidates import View
 from ranker.compaction import Compactor
@@ -144,6 +144,13 @@ class Service:
         opening.callback(self._last_snapshot)
         return [self.upkeep, *([self.vectorizer] if settings.embedder.enabled else [])]
 
+    def ailing(self) -> list[tuple[str, str]]:
+        """What answers lack for now, as stage and reason: the journal's news, the vectors of new posts."""
+        found = [] if self.follower.connected else [("journal", "unavailable")]
+        if self.is_primary and self.settings.embedder.enabled and self.vectorizer.lost:
+            found.append(("embedder", "unavailable"))
+        return found
+
     @property
     def is_primary(self) -> bool:
         """Whether this is the first, or the only, worker."""
@@ -165,7 +172,8 @@ class Service:
         return self.settings.journal == EMBEDDED
 
     def _restore(self, data: Path) -> None:
-        snapshot.restore(self.state, data / "snapshots", self.slices)
+        whole = holds_all(Archive(data / "archive"), self.journal)
+        snapshot.restore(self.state, data / "snapshots", self.slices, refold=whole)
         self.board.fold(self.state.position)  # from here on the journal is not trimmed past it
         posts = self.state.posts
         found = np.flatnonzero(posts.has_vector[: posts.size]).astype(np.int32)
@@ -215,7 +223,7 @@ def _rankings(server: ServerSettings) -> int:
 def _locked(data: Path) -> IO[str]:
     """Hold the data folder: two servers on one folder would write each other's files."""
     try:
-        data.mkdir(parents=True, exist_ok=True)
+        data.mkdir(mode=0o700, parents=True, exist_ok=True)
         file = (data / "lock").open("w")
     except OSError as error:
         raise SettingsError(

@@ -8,7 +8,7 @@ import os
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, Field, ValidationError
 from pydantic_settings import (
@@ -21,6 +21,7 @@ from pydantic_settings import (
 from ranker.errors import SettingsError
 from ranker.exploration import ExplorationSettings
 from ranker.impressions import ImpressionSettings
+from ranker.secret import masked
 from ranker.sessions import SessionSettings
 from ranker.slice import SliceSettings
 from ranker.state import StateSettings
@@ -29,14 +30,24 @@ from ranker.vectorizer import EmbedderSettings
 
 DEFAULT_FILE = Path("feedrank.toml")
 PREFIX = "FEEDRANK_"
-_OF_THE_CLIENT = "address"
-"""FEEDRANK_ADDRESS says where the commands find a server; it is no setting of the server."""
+_OF_THE_CLIENT = ("address", "token", "ca", "certificate", "key")
+"""FEEDRANK_ADDRESS and so on say where the commands find a server, and who they are to it."""
 
 
 class ServerSettings(BaseModel, frozen=True, extra="forbid"):
     """The gRPC server."""
 
     address: str = Field("127.0.0.1:50051", description="Where to listen: host:port, or unix:/path.")
+    access: Literal["auto", "on", "off"] = Field(
+        "auto",
+        description="Whether callers need tokens; auto: if other machines can call, or one was made.",
+    )
+    tls_certificate: Path | None = Field(None, description="PEM file of the certificate and its chain.")
+    tls_key: Path | None = Field(None, description="PEM file of the certificate's key.")
+    tls_client_ca: Path | None = Field(
+        None,
+        description="PEM file of the authority whose certificates clients must have; none: any client.",
+    )
     metrics_address: str = Field(
         "", description="Where to serve Prometheus metrics: host:port; empty: nowhere."
     )
@@ -47,6 +58,17 @@ class ServerSettings(BaseModel, frozen=True, extra="forbid"):
         ge=0,
         le=256,
         description="Of these, so many rank at a time; 0: a worker's share of the processors, and one.",
+    )
+    wait_ms: float = Field(
+        100,
+        gt=0,
+        description="A read that would wait longer for its turn is refused, with a hint when to ask.",
+    )
+    fewest_candidates: float = Field(
+        0.2, gt=0, le=1, description="When reads wait, the share of candidates scored falls to this at most."
+    )
+    waiting_calls: int = Field(
+        256, ge=1, description="Calls of a kind that wait at a time; more are refused."
     )
     max_message_mb: int = Field(16, ge=1, le=256, description="Longest message taken, in MiB.")
     deadline_s: float = Field(2.0, gt=0, description="Time for an answer when the caller gives no deadline.")
@@ -113,7 +135,7 @@ def _refuse_unknown_variables() -> None:
     """Pydantic names an unknown key of a part, but passes over an unknown part."""
     for variable in sorted(os.environ):
         part = variable.upper().removeprefix(PREFIX).partition("__")[0].lower()
-        ours = variable.upper().startswith(PREFIX) and part != _OF_THE_CLIENT
+        ours = variable.upper().startswith(PREFIX) and part not in _OF_THE_CLIENT
         if ours and part not in Settings.model_fields:
             raise SettingsError(f"there is no setting {part} ({variable}): `feedrank config` lists them all")
 
@@ -125,7 +147,7 @@ def described(settings: BaseModel, prefix: str = "") -> Iterator[tuple[str, str,
         if isinstance(value, BaseModel):
             yield from described(value, f"{prefix}{name}.")
         else:
-            yield f"{prefix}{name}", str(value), field.description or ""
+            yield f"{prefix}{name}", masked(str(value)), field.description or ""
 
 
 def _sentence(error: ValidationError) -> str:

@@ -5,24 +5,29 @@ Each method holds one turn of the state from the query to the reasons, so that a
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ranker import features, query
+from ranker.aside import Aside
 from ranker.candidates import Candidates, View
+from ranker.errors import CallerGone
 from ranker.exploration import ExplorationSettings
 from ranker.impressions import Answer, ImpressionLog
 from ranker.models import Models, Serving
-from ranker.pipeline import Pipeline, Ranking, Scorer, Trace
+from ranker.pipeline import Pipeline, Ranking, Scorer, ScorerFailed, Trace
+from ranker.prior import Prior
 from ranker.query import Ask, Query
 from ranker.reasons import Reason, reason
 from ranker.sessions import Session, Sessions
 from ranker.state import NONE, State
 from ranker.surfaces import CALLER, SIMILAR, pipeline_of
+
+R = TypeVar("R")
 
 
 class Placed(NamedTuple):
@@ -101,6 +106,8 @@ class Timelines:
         self.sessions = sessions
         self.impressions = impressions
         self.exploration = exploration or ExplorationSettings()
+        self.aside = Aside()
+        """For the traces of requests whose sources may hang."""
 
     @property
     def state(self) -> State:
@@ -111,6 +118,8 @@ class Timelines:
         """A page of a timeline: the first of a new session, or the next of the cursor's."""
         session, place = self.sessions.resume(cursor, ask) if cursor else (self.sessions.begin(ask), 0)
         with self.state.turn.read(), trace.stage("total"):
+            if trace.gone():  # while it waited
+                raise CallerGone("the caller waits no more: give the call a longer deadline")
             page, answer = self._page(ask, session, place, trace)
         self._record(answer, trace)
         return page
@@ -124,7 +133,11 @@ class Timelines:
         viewer = self._query(ask)
         with session.lock:  # two calls with one cursor extend the order once
             serving = _counted(session, serving)
-            ranking, following = self._next(pipeline, viewer, session, place, serving.scorer, trace)
+            serving, (ranking, following) = _ranked(
+                serving,
+                lambda scorer: self._next(pipeline, viewer, session, place, scorer, trace),
+                trace,
+            )
         page = Page(
             request_id,
             self._placed(viewer, ranking, pipeline.names),
@@ -212,7 +225,9 @@ class Timelines:
             removed: list[tuple[str, str]] = []
             if apply_filters:
                 posts, removed = self._sift(viewer, posts)
-            scored = CALLER.score(viewer, posts, serving.scorer, trace)
+            serving, scored = _ranked(
+                serving, lambda scorer: CALLER.score(viewer, posts, scorer, trace), trace
+            )
             ranking = CALLER.select(viewer, scored, len(posts), trace)
             placed = self._placed(viewer, ranking, ("caller",))
             page = Page(request_id, placed, ranking, 0, "", serving, trace)
@@ -238,7 +253,11 @@ class Timelines:
             viewer = self._query(ask)
             if viewer.near != NONE and not self.state.posts.has_vector[viewer.near]:
                 trace.degraded.append(("similar", "unavailable"))  # its vector is still to come
-            ranking = SIMILAR.rank(viewer, self.view, serving.scorer, ask.size, trace)
+            serving, ranking = _ranked(
+                serving,
+                lambda scorer: SIMILAR.rank(viewer, self.view, scorer, ask.size, trace),
+                trace,
+            )
             placed = self._placed(viewer, ranking, SIMILAR.names)
             return Page(request_id, placed, ranking, 0, "", serving, trace)
 
@@ -332,6 +351,16 @@ class Timelines:
             probabilities=scored.probabilities,
             factors=scored.multipliers,
         )
+
+
+def _ranked(serving: Serving, rank: Callable[[Scorer], R], trace: Trace) -> tuple[Serving, R]:
+    """A ranking and what scored it: the prior where the model fails. Such an answer counts for no variant."""
+    try:
+        return serving, rank(serving.scorer)
+    except ScorerFailed:
+        trace.degraded.append(("model", "failed"))
+        prior = Serving(Prior(), wanted=False)
+        return prior, rank(prior.scorer)
 
 
 def deadline_in(seconds: float | None) -> float:

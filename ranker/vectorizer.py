@@ -24,7 +24,9 @@ from ranker.state.columns import Slots
 log = structlog.get_logger()
 
 _IDLE_S = 0.02
-_RESTART_S = 2.0
+_RESTART_S = 1.0
+_LONGEST_PAUSE_S = 30.0
+"""Between tries, when one after the other fails."""
 _PATIENCE_S = 0.5
 _TRIES = 3
 """So often a post that fails by itself is tried, before the rest goes on without it."""
@@ -51,6 +53,8 @@ class Vectorizer:
     def __init__(self, state: State, journal: Journal, settings: EmbedderSettings, folder: Path) -> None:
         self.settings = settings
         self.model = ""
+        self.lost = False
+        """Whether the embedder ended, or could not start, and is not back yet."""
         self._state = state
         self._journal = journal
         self._folder = folder
@@ -58,6 +62,7 @@ class Vectorizer:
         self._link: EmbedderLink | None = None
         self._asked: dict[str, int] = {}
         self._most = settings.batch_posts
+        self._pause_s = _RESTART_S
         self._failed: dict[str, list[int]] = {}
         """The text of a post that failed by itself, as a hash, once for each time."""
         self._stop = threading.Event()
@@ -89,6 +94,7 @@ class Vectorizer:
                 self._connect()
                 while not self._stop.is_set():
                     if not self._make_vectors():
+                        self._refuse_if_ended()
                         self._stop.wait(_IDLE_S)
             except (EmbedderUnavailable, JournalUnavailable) as error:
                 self._lost(error)
@@ -113,7 +119,13 @@ class Vectorizer:
                 f"the model's vectors have {self._link.dimension} numbers, the setting says "
                 f"{self.settings.dimension}: set embedder.dimension in a fresh data folder"
             )
+        self.lost, self._pause_s = False, _RESTART_S
         log.info("embedder_ready", model=self.model)
+
+    def _refuse_if_ended(self) -> None:
+        """An embedder that ended is missed before the next post comes."""
+        if self._process is not None and self._process.poll() is not None:
+            raise EmbedderUnavailable(f"the embedder ended: read {self._folder / 'embedder.log'}")
 
     def _patient_link(self, socket: Path, process: "Popen[bytes]") -> EmbedderLink:
         """The link, once the embedder has loaded its model; gives up when it ended or is not wanted."""
@@ -181,5 +193,7 @@ class Vectorizer:
             self._link.close()
         self._link, self._asked = None, {}
         if not self._stop.is_set():
-            log.warning("embedder_lost", reason=str(error))
-        self._stop.wait(_RESTART_S)
+            self.lost = self.lost or not isinstance(error, JournalUnavailable)
+            log.warning("embedder_lost", reason=str(error), again_s=self._pause_s)
+        self._stop.wait(self._pause_s)
+        self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

@@ -1,5 +1,7 @@
 """The Feed service: decode, call, encode."""
 
+from collections.abc import Callable
+
 import grpc
 from feedrank.v1 import feed_pb2, feed_pb2_grpc
 
@@ -18,12 +20,22 @@ class Feed(feed_pb2_grpc.FeedServicer):
     """Ranked posts for a viewer, and the reasons for them."""
 
     def __init__(
-        self, timelines: Timelines, follower: Follower, metrics: Metrics, settings: ServerSettings
+        self,
+        timelines: Timelines,
+        follower: Follower,
+        metrics: Metrics,
+        settings: ServerSettings,
+        *,
+        quality: Callable[[], float] = lambda: 1.0,
+        ailing: Callable[[], list[tuple[str, str]]] = list,
     ) -> None:
+        """`quality`: the share of candidates that there is time for. `ailing`: what answers lack for now."""
         self._timelines = timelines
         self._follower = follower
         self._metrics = metrics
         self._settings = settings
+        self._quality = quality
+        self._ailing = ailing
 
     def GetTimeline(
         self, request: feed_pb2.GetTimelineRequest, context: grpc.ServicerContext
@@ -75,6 +87,8 @@ class Feed(feed_pb2_grpc.FeedServicer):
     def _trace(self, context: grpc.ServicerContext) -> Trace:
         """The budget of a read that begins when all that workers acknowledged is folded here."""
         trace = decode.trace(context, self._settings.deadline_s)
+        trace.quality, trace.aside = self._quality(), self._timelines.aside
+        trace.degraded.extend(self._ailing())
         if not self._follower.catch_up(min(self._settings.catch_up_s, trace.left_s)):
             trace.degraded.append(("state", "behind"))
         return trace

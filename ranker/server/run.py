@@ -27,11 +27,14 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
 
+from ranker.access.door import Access, Door, Watch
+from ranker.access.runtime import check_protobuf
 from ranker.board import Board
 from ranker.errors import SettingsError
 from ranker.follower import Follower
 from ranker.metrics import Metrics
 from ranker.server.admin import Admin
+from ranker.server.admission import Admission, Pressure
 from ranker.server.controls import Controls, Privacy
 from ranker.server.edge import Edge
 from ranker.server.feed import Feed
@@ -70,6 +73,8 @@ def serve(settings: Settings, logs: Mapping[str, str | bool]) -> None:
     stop = SimpleQueue[float]()  # a signal's handler must not set an Event: its lock may be held
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.put(settings.server.drain_s))
+    check_protobuf()
+    Access(settings).check()
     with ExitStack() as opening:
         address, board = settings.server.address, Board()
         if (count := settings.server.workers) > 1:
@@ -104,15 +109,20 @@ class Answering:
         self.metrics_address = metrics_address(settings, board.worker)
         self._service = service
         self._metrics = Metrics()
-        self._edge = Edge(self._metrics)
+        self._access = Access(service.settings)
+        self._edge = Edge(self._metrics, known=self._access.rules)
+        self._watch = Watch(self._access, self._edge)
         self._settings = settings
+        self._reads = Pressure(
+            service.state.turn.most, settings.wait_ms / 1000, floor=settings.fewest_candidates
+        )
         self._open = ExitStack()
         self._several = board.workers > 1
 
     def __enter__(self) -> "Answering":
         sys.setswitchinterval(_SWITCH_S)
         passing = [self._between_workers()] if self._several else []
-        self._server = self._made([*passing, self._edge])
+        self._server = self._made([*passing, self._watch, self._edge], Door(self._access, self._edge))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)
         names = (*_SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
@@ -125,7 +135,10 @@ class Answering:
 
     def listen(self, address: str) -> str:
         """Begin to answer; the address as bound."""
-        bound = _listen(self._server, address)
+        bound = _listen(self._server, address, self._access.credentials())
+        self._metrics.watch(
+            "read_wait_seconds", "What a read that comes now waits.", lambda: self._reads.wait_s
+        )
         _serve_metrics(self.metrics_address, self._metrics, self._service)
         _leave_to_collect_only_what_calls_make()
         self._server.start()
@@ -141,7 +154,7 @@ class Answering:
     def _between_workers(self) -> Passing:
         """Answer what other workers pass on, and pass on what is theirs."""
         settings, data, board = self._settings, self._service.settings.data, self._service.board
-        private, path = self._made([self._edge]), socket_of(data, board.worker)
+        private, path = self._made([self._watch, self._edge]), socket_of(data, board.worker)
         path.unlink(missing_ok=True)
         _listen(private, address_at(path))
         path.chmod(0o600)
@@ -152,9 +165,15 @@ class Answering:
         self._open.callback(passing.close)
         return passing
 
-    def _made(self, interceptors: list[grpc.ServerInterceptor]) -> grpc.Server:
-        server = _server(self._settings, interceptors, several=self._several)
-        _add(server, self._service, self._metrics)
+    def _made(
+        self, interceptors: list[grpc.ServerInterceptor], *first: grpc.ServerInterceptor
+    ) -> grpc.Server:
+        admission = Admission(self._settings, self._metrics, self._reads)
+        self._open.callback(admission.close)
+        server = _server(
+            self._settings, [*first, admission, *interceptors], admission.pool, several=self._several
+        )
+        _add(server, self._service, self._metrics, self._reads)
         return server
 
 
@@ -176,7 +195,11 @@ def wait(stop: "SimpleQueue[float]", follower: Follower, alive: health.HealthSer
 
 
 def _server(
-    settings: ServerSettings, interceptors: list[grpc.ServerInterceptor], *, several: bool
+    settings: ServerSettings,
+    interceptors: list[grpc.ServerInterceptor],
+    pool: ThreadPoolExecutor,
+    *,
+    several: bool,
 ) -> grpc.Server:
     most = settings.max_message_mb * 1024 * 1024
     options = (
@@ -186,15 +209,15 @@ def _server(
         ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
         ("grpc.so_reuseport", int(several)),
     )
-    pool = ThreadPoolExecutor(settings.threads, thread_name_prefix="rpc")
     return grpc.server(pool, interceptors=interceptors, options=options)
 
 
-def _add(server: grpc.Server, service: Service, metrics: Metrics) -> None:
+def _add(server: grpc.Server, service: Service, metrics: Metrics, reads: Pressure) -> None:
     settings = service.settings.server
-    feed_pb2_grpc.add_FeedServicer_to_server(
-        Feed(service.timelines, service.follower, metrics, settings), server
+    feed = Feed(
+        service.timelines, service.follower, metrics, settings, quality=reads.quality, ailing=service.ailing
     )
+    feed_pb2_grpc.add_FeedServicer_to_server(feed, server)
     ingest_pb2_grpc.add_IngestServicer_to_server(
         Ingest(service.writer, metrics, service.state.dimension, settings.threads), server
     )
@@ -206,10 +229,11 @@ def _add(server: grpc.Server, service: Service, metrics: Metrics) -> None:
         admin_pb2_grpc.add_AdminServicer_to_server(Admin(service), server)
 
 
-def _listen(server: grpc.Server, address: str) -> str:
-    """The address as bound: port 0 becomes the port that was free."""
+def _listen(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None = None) -> str:
+    """The address as bound: port 0 becomes the port that was free. With credentials it speaks TLS."""
     try:
-        port = server.add_insecure_port(address)
+        secure = credentials is not None
+        port = server.add_secure_port(address, credentials) if secure else server.add_insecure_port(address)
     except RuntimeError as error:
         raise _not_listening(address) from error
     host = address.rpartition(":")[0]
@@ -272,6 +296,7 @@ def _serve_metrics(address: str, metrics: Metrics, service: Service) -> None:
     metrics.watch("users", "Users held.", lambda: state.users.size)
     metrics.watch("indexed_posts", "Posts that a vector search can find.", lambda: len(service.slices))
     metrics.watch("compaction_due", "1 while a slice waits for compaction.", service.slices.compact_pending)
+    metrics.watch("stuck_sources", "Sources that hang.", lambda: service.timelines.aside.count)
     metrics.watch("sessions", "Sessions open.", lambda: len(service.sessions))
     metrics.watch("impressions_written", "Posts served and logged.", lambda: service.impressions.written)
     metrics.watch("impressions_dropped", "Posts served, not logged.", lambda: service.impressions.dropped)

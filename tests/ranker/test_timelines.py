@@ -8,6 +8,7 @@ from feedrank.v1 import types_pb2
 from feedrank.v1.admin_pb2 import ExperimentVariant
 
 from ranker import entries, features
+from ranker.errors import CallerGone
 from ranker.exploration import ExplorationSettings
 from ranker.impressions import ImpressionLog, ImpressionSettings
 from ranker.journal import Journal
@@ -123,8 +124,15 @@ def test_no_page_of_a_session_shows_what_says_the_same_as_an_earlier_one(tmp_pat
 
 
 def test_an_answer_that_nobody_waits_for_is_not_logged(timelines: Timelines) -> None:
-    timelines.page(ASK, "", Trace(gone=lambda: True))
+    timelines.page(ASK, "", Trace(gone=iter((False, True)).__next__))
     assert timelines.impressions._queue.empty()
+
+
+def test_nothing_is_ranked_for_who_is_gone_before_the_turn_came(timelines: Timelines) -> None:
+    trace = Trace(gone=lambda: True)
+    with pytest.raises(CallerGone):
+        timelines.page(ASK, "", trace)
+    assert not trace.found
 
 
 def test_an_answer_is_logged_as_it_was_served(timelines: Timelines) -> None:
