@@ -42,7 +42,9 @@ class Archive:
 
     def append(self, records: Iterable[Record]) -> None:
         """Add records that come after the last one; on disk when this returns."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            sync(self.folder.parent)
         for torn in self.folder.glob("*.tmp"):
             torn.unlink()
         for part in _parts(records):
@@ -89,6 +91,17 @@ def history(archive: Archive, journal: Journal, after: str = "") -> Iterator[Rec
             return
         yield from batch
         after = batch[-1][0]
+
+
+def holds_all(archive: Archive, journal: Journal) -> bool:
+    """Whether a fold from the beginning can be: the archive begins there, or the journal was not trimmed."""
+    if archive.files():
+        return True
+    try:
+        journal.check_unbroken("")
+    except JournalError:
+        return False
+    return True
 
 
 def sync(folder: Path) -> None:

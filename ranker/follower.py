@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import structlog
 from feedrank.journal.v1 import journal_pb2
+from google.protobuf.message import DecodeError
 
 from ranker.board import Board
 from ranker.errors import JournalUnavailable
@@ -62,7 +63,7 @@ class Follower:
             log.exception("poison_entry", position=position)
             self.poison.append((position, repr(error)))
             self.poison_count += 1
-            self.fold.skip(position)
+            self.fold.skip(position, readable=not isinstance(error, DecodeError) and bool(payload))
 
     def wait_for(self, position: str, timeout_s: float) -> bool:
         """Wait until an entry is folded; False when that takes longer."""
@@ -89,6 +90,8 @@ class Follower:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
+                while self._jobs:  # also while the journal does not answer
+                    self._jobs.popleft()()
                 self._follow()
             except JournalUnavailable as error:
                 self._lost(error)
@@ -105,8 +108,6 @@ class Follower:
             self.board.fold(self.fold.state.position)
             with self._folded:
                 self._folded.notify_all()
-        while self._jobs:
-            self._jobs.popleft()()
 
     def _lost(self, error: JournalUnavailable) -> None:
         if self.connected:

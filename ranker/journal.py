@@ -4,9 +4,11 @@ An entry that `append` returned for is in the log; how safe the log is on disk i
 (`appendfsync always` in the embedded one). Positions are stream ids, such as "1763800000000-0".
 """
 
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 import redis
@@ -15,15 +17,18 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from ranker.errors import JournalError, JournalUnavailable
+from ranker.known import STAMP
 
 STREAM = "feedrank:journal"
 START = "0-0"
 _FIELD = b"e"
-_ANSWER_WITHIN_S = 5.0
+_ANSWER_WITHIN_S = 2.0
 # An entry may be as long as the longest message.
 _BATCH_ENTRIES = 64
 
 Entry = journal_pb2.Entry
+
+R = TypeVar("R")
 
 Record = tuple[str, bytes]
 """A position and a serialised Entry."""
@@ -48,12 +53,16 @@ class Journal:
     """A stream of entries.
 
     Nothing is tried again here: an append whose answer was lost may have been written. Those who call know
-    what is safe to repeat.
+    what is safe to repeat. While the server is known not to answer, one caller at a time finds out whether it
+    does again, and the others are told so at once: nobody waits in vain.
     """
 
     def __init__(self, client: redis.Redis, stream: str = STREAM) -> None:
         self._client = client
         self._stream = stream
+        self._lost = ""
+        """Why the server is known not to answer; empty where it does."""
+        self._finding_out = threading.Lock()
 
     @classmethod
     def connect(cls, url: str, stream: str = STREAM) -> "Journal":
@@ -76,18 +85,15 @@ class Journal:
         settings promise.
         """
         payload = entry if isinstance(entry, bytes) else entry.SerializeToString()
-        try:
-            position = self._client.xadd(self._stream, {_FIELD: payload})
-        except redis.RedisError as error:
-            raise _unavailable(error) from error
+        position = self._asked(lambda: self._client.xadd(self._stream, {_FIELD: payload + STAMP}))
         return str(position, "ascii")  # type: ignore[arg-type]
 
     def read(self, after: str, *, count: int = _BATCH_ENTRIES, block_ms: int | None = None) -> list[Record]:
         """The next entries after a position, waiting up to `block_ms` for the first."""
-        try:
-            answer = self._client.xread({self._stream: after or START}, count=count, block=block_ms)
-        except redis.RedisError as error:
-            raise _unavailable(error) from error
+        answer = self._asked(
+            lambda: self._client.xread({self._stream: after or START}, count=count, block=block_ms),
+            waits=block_ms is not None,
+        )
         batches = answer.values() if isinstance(answer, dict) else [batch for _, batch in answer or []]
         # An entry that is not ours has no such field: the fold sets it aside as it does any it can't read.
         return [
@@ -129,6 +135,25 @@ class Journal:
             self._client.xtrim(self._stream, minid=upto, approximate=False)
         except redis.RedisError as error:
             raise _unavailable(error) from error
+
+    def _asked(self, command: Callable[[], R], *, waits: bool = False) -> R:
+        """What the server answers. `waits`: ask in any case, as who follows does."""
+        finds_out = bool(self._lost) and self._finding_out.acquire(blocking=False)
+        try:
+            if self._lost and not (finds_out or waits):
+                raise JournalUnavailable(self._lost)
+            answer = command()
+            self._lost = ""
+            return answer
+        except (redis.ConnectionError, redis.TimeoutError) as error:
+            unavailable = _unavailable(error)
+            self._lost = str(unavailable)
+            raise unavailable from error
+        except redis.RedisError as error:
+            raise _unavailable(error) from error
+        finally:
+            if finds_out:
+                self._finding_out.release()
 
     def ping(self) -> bool:
         """Whether the server answers."""

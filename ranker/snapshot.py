@@ -23,6 +23,7 @@ import structlog
 from ranker.archive import sync
 from ranker.errors import SnapshotError
 from ranker.journal import order
+from ranker.known import READER
 from ranker.state import State
 from ranker.state.columns import Array
 
@@ -87,7 +88,7 @@ def finish(draft: Draft) -> Path:
     for path in paths:
         _sync_file(path)
     hashes = dict(zip(draft.names, map(_sha256, paths), strict=True))
-    manifest = {"format": FORMAT, "facts": draft.facts, "sha256": hashes}
+    manifest = {"format": FORMAT, "reader": READER, "facts": draft.facts, "sha256": hashes}
     sealed = manifest | {"seal": _seal(manifest)}
     (draft.path / "manifest.json").write_bytes(json.dumps(sealed, indent=1).encode())
     _sync_file(draft.path / "manifest.json")
@@ -99,15 +100,16 @@ def finish(draft: Draft) -> Path:
     return target
 
 
-def restore(state: State, folder: Path, index: Index | None = None) -> str:
+def restore(state: State, folder: Path, index: Index | None = None, *, refold: bool = True) -> str:
     """Load the newest sound snapshot into a fresh state, and into an index if it holds one.
 
     Returns its position, or empty when there is none. A damaged one is logged and passed over: the journal's
-    archive holds what it held.
+    archive holds what it held. So is one of another version that could not fold all entries; without
+    `refold`, where those entries are gone, it is taken nonetheless.
     """
     for path in _newest_first(folder):
         try:
-            arrays, facts = _load(path, state.dimension, index=index is not None)
+            arrays, facts = _load(path, state.dimension, index=index is not None, refold=refold)
             kept = {n.removeprefix(_INDEX): arrays.pop(n) for n in list(arrays) if n.startswith(_INDEX)}
             _check_forms(arrays, state)
             state.load(arrays, facts)
@@ -130,7 +132,9 @@ def _newest_first(folder: Path) -> Iterator[Path]:
     yield from sorted(whole, key=lambda path: order(path.name), reverse=True)
 
 
-def _load(path: Path, dimension: int, *, index: bool) -> tuple[dict[str, Array], dict[str, int | str]]:
+def _load(
+    path: Path, dimension: int, *, index: bool, refold: bool = True
+) -> tuple[dict[str, Array], dict[str, int | str]]:
     try:
         manifest = json.loads((path / "manifest.json").read_bytes())
         if manifest.pop("seal") != _seal(manifest):
@@ -139,6 +143,11 @@ def _load(path: Path, dimension: int, *, index: bool) -> tuple[dict[str, Array],
             raise SnapshotError(f"it has format {manifest['format']}, this version reads {FORMAT}")
         if manifest["facts"]["dimension"] != dimension:
             raise SnapshotError(f"its vectors have {manifest['facts']['dimension']} numbers, not {dimension}")
+        if (first := manifest["facts"].get("passed_over")) and manifest.get("reader") != READER and refold:
+            raise SnapshotError(
+                f"its version ({manifest.get('reader', 'an older one')}) could not fold the entry {first}: "
+                "this one folds again from before"
+            )
         hashes = {n: digest for n, digest in manifest["sha256"].items() if index or not n.startswith(_INDEX)}
         # Hashes first: what NumPy raises on a damaged header is open. And it parses headers with `ast`, which
         # in CPython 3.11 fails now and then where two threads do so.

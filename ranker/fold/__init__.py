@@ -12,6 +12,7 @@ from feedrank.journal.v1 import journal_pb2
 from ranker.errors import JournalError
 from ranker.fold import events, models, people, posts
 from ranker.fold.index import Index, NoIndex
+from ranker.known import holds_more
 from ranker.state import State
 
 __all__ = ["Fold", "Index"]
@@ -54,16 +55,25 @@ class Fold:
         content = getattr(entry, change)
         if change in self._read:  # before the turn: nothing else changes the state, so looking waits for none
             content = self._read[change](content)
+        partly = holds_more(entry)
         with self.state.turn.write(patience_s):
+            if partly:
+                self._pass_over(position)
             self.state.time_ms = max(self.state.time_ms, entry.time_ms)
             self._apply[change](content)
             self._make_room()
             self.state.position = position
 
-    def skip(self, position: str) -> None:
-        """Pass over an entry that can't be applied."""
+    def skip(self, position: str, *, readable: bool = True) -> None:
+        """Pass over an entry that can't be applied. `readable`: another version may be able to."""
         with self.state.turn.write():
+            if readable:
+                self._pass_over(position)
             self.state.position = position
+
+    def _pass_over(self, position: str) -> None:
+        """Remember where it began that entries were not folded as they are."""
+        self.state.passed_over = self.state.passed_over or position
 
     def _make_room(self) -> None:
         state = self.state

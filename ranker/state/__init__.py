@@ -19,7 +19,7 @@ from ranker.state.recent_ids import RecentIds
 from ranker.state.standing import Norm, StandingSettings, norm, since
 from ranker.state.strings import Strings
 from ranker.state.table import Table
-from ranker.state.tables import Places, Posts, Users
+from ranker.state.tables import Flags, Places, Posts, Users
 from ranker.state.turn import Turn
 
 __all__ = ["NONE", "State", "StateSettings"]
@@ -59,6 +59,8 @@ class State:
         """The fold's clock: the time of the last entry."""
         self.position = ""
         """The journal entry that was folded last."""
+        self.passed_over = ""
+        """The first entry that was not folded, or not all of it, for this version can't; empty for none."""
         self.in_service = InService()
         """The models that the journal says to use."""
         self.departed = Departed()
@@ -88,6 +90,11 @@ class State:
         self.users.active_ms[first : self.users.size] = self.time_ms
         self.users.heard_ms[first : self.users.size] = self.time_ms
         return slots
+
+    def known_for_a_while(self, users: Slots) -> Flags:
+        """Which users are known for as long as standing takes, bool (n,)."""
+        known_ms = since(self.users.heard_ms[users], self.users.created_ms[users])
+        return np.asarray(self.time_ms - known_ms >= self.norm.age_ms)
 
     def look_at_standing(self) -> None:
         """See anew what is usual here, where that is due: before an entry's events are folded."""
@@ -152,6 +159,7 @@ class State:
             "dimension": self.dimension,
             "time_ms": self.time_ms,
             "position": self.position,
+            "passed_over": self.passed_over,
             "in_service": self.in_service.model_dump_json(),
             "departed": self.departed.dump(),
             **{f"norm_{name}": value for name, value in self.norm._asdict().items()},
@@ -166,8 +174,9 @@ class State:
             table.load(len(ids), _parts(arrays, f"{name}."))
         self.event_ids.load(**_parts(arrays, "event_ids."))
         self.time_ms, self.position = int(facts["time_ms"]), str(facts["position"])
+        self.passed_over = str(facts.get("passed_over", ""))
         self.in_service = InService.model_validate_json(str(facts["in_service"]))
-        self.departed = Departed.load(str(facts["departed"]))
+        self.departed = Departed.load(str(facts.get("departed", "[]")))
         self.norm = Norm(*(int(facts[f"norm_{name}"]) for name in Norm._fields))
 
     def fingerprint(self) -> str:
