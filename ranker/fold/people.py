@@ -89,8 +89,19 @@ def read_served(state: State, change: journal_pb2.Served) -> Shown:
 
 
 def remember_served(state: State, shown: Shown) -> None:
-    """Remember what answers showed."""
+    """Remember what answers showed; not what came too late to somebody who is erased since."""
     users = state.users
+    if state.departed:
+        shown = _to_those_who_are_there(state, shown)
     viewer = state.users_of(shown.viewers)[shown.page]
     rings.push(users.served, users.served_count, viewer, shown.post)
     np.maximum.at(users.active_ms, viewer, shown.time_ms[shown.page])
+
+
+def _to_those_who_are_there(state: State, shown: Shown) -> Shown:
+    told = zip(shown.viewers.texts(), shown.time_ms.tolist(), strict=True)
+    there = np.array([not state.departed.covers(name, time_ms) for name, time_ms in told], np.bool_)
+    kept = there[shown.page]
+    page = (np.cumsum(there) - 1)[shown.page[kept]]
+    pages = np.flatnonzero(there)
+    return Shown(shown.post[kept], page, shown.viewers.only(pages), shown.time_ms[pages])

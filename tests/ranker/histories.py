@@ -17,6 +17,7 @@ from ranker.journal import Entry, Journal, Record
 from ranker.slice import SliceSettings
 from ranker.slices import Slices
 from ranker.state import State, StateSettings
+from ranker.state.departed import digest_of
 from ranker.state.recent_ids import hash_of
 
 NOW = 1_795_305_600_000
@@ -91,7 +92,7 @@ def _payload(draw: random.Random) -> bytes:
     if draw.random() < 0.04:
         return draw.choice(_POISON)
     often = (_posts, _relations, _events) * 3
-    make = draw.choice((*often, _deletions, _users, _preferences, _vectors, _served, _models))
+    make = draw.choice((*often, _deletions, _users, _preferences, _vectors, _served, _models, _erasures))
     # The clock that accepts writes may be set back.
     return make(draw, NOW + draw.randrange(-DAY_MS, DAY_MS)).SerializeToString()
 
@@ -182,6 +183,13 @@ def _served(draw: random.Random, time_ms: int) -> Entry:
         for _ in range(draw.randrange(1, 3))
     ]
     return Entry(time_ms=time_ms, served=journal_pb2.Served(pages=pages))
+
+
+def _erasures(draw: random.Random, time_ms: int) -> Entry:
+    """The key is drawn too: equal histories are equal bit for bit."""
+    name, key = draw.choice(_PEOPLE), draw.randbytes(8)
+    erased = journal_pb2.ErasedUser(user_id=name, key=key, digest=digest_of(name, key))
+    return Entry(time_ms=time_ms, erased_user=erased)
 
 
 def _models(draw: random.Random, time_ms: int) -> Entry:
