@@ -55,6 +55,32 @@ def viewer_of(post: str) -> str:
     return f"{post}-vic"
 
 
+class Line:
+    """A caller's connection to wherever the server listens; one that failed is made anew."""
+
+    def __init__(self, address: Callable[[], str]) -> None:
+        self._address = address
+        self._to = ""
+        self._open: grpc.Channel | None = None
+
+    def __enter__(self) -> grpc.Channel:
+        if self._open is None or self._to != self._address():
+            self.close()
+            self._to = self._address()
+            self._open = grpc.insecure_channel(self._to)
+        return self._open
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is not None:
+            self.close()
+
+    def close(self) -> None:
+        """Let go of the connection."""
+        if self._open is not None:
+            self._open.close()
+            self._open = None
+
+
 class Writer(threading.Thread):
     """Writes without a pause while its gate is open."""
 
@@ -64,7 +90,7 @@ class Writer(threading.Thread):
         self.told = Told()
         self.calls = 0
         self.gate, self.idle, self.enough = threading.Event(), threading.Event(), threading.Event()
-        self._address = address
+        self._line = Line(address)
         self._random = random.Random(f"{name} {seed}")
         self._newest = ""
 
@@ -80,6 +106,7 @@ class Writer(threading.Thread):
             self._random.choice(kinds if self._newest else kinds[:1])()
             self.calls += 1
         self.idle.set()
+        self._line.close()
 
     def _posts(self) -> None:
         ids = [f"{self.name}-{self.calls}-{i}" for i in range(3)]
@@ -135,7 +162,7 @@ class Writer(threading.Thread):
 
     def _sent(self, rpc: str, request: Any) -> bool:
         try:
-            with _channel(self._address()) as channel:
+            with self._line as channel:
                 answer = getattr(ingest_pb2_grpc.IngestStub(channel), rpc)(request, timeout=_CALL_S)
         except grpc.RpcError as error:
             if error.code() in (grpc.StatusCode.INTERNAL, grpc.StatusCode.DATA_LOSS):
@@ -153,7 +180,7 @@ class Reader(threading.Thread):
         self.answers: dict[str, float] = {}
         """When each answer came, by its request_id: seconds of the monotonic clock."""
         self.gate, self.enough = threading.Event(), threading.Event()
-        self._address = address
+        self._line = Line(address)
         self._viewer = viewer
 
     def run(self) -> None:
@@ -161,11 +188,12 @@ class Reader(threading.Thread):
         while not self.enough.wait(0.03):
             if self.gate.is_set():
                 self._ask()
+        self._line.close()
 
     def _ask(self) -> None:
         request = feed_pb2.GetTimelineRequest(viewer_id=self._viewer, size=5, include_seen=True)
         try:
-            with _channel(self._address()) as channel:
+            with self._line as channel:
                 page = feed_pb2_grpc.FeedStub(channel).GetTimeline(request, timeout=_CALL_S)
         except grpc.RpcError:
             return
@@ -254,24 +282,3 @@ def lost_impressions(answers: dict[str, float], folder: Path, killed: float) -> 
     kept = {one for table in read_log(folder) for one in table["request_id"].unique().to_pylist()}
     ages = [killed - came for name, came in answers.items() if name not in kept]
     return len(ages), max(ages, default=0.0)
-
-
-_channels: dict[tuple[int, str], grpc.Channel] = {}
-
-
-class _channel:  # noqa: N801 - reads as grpc's own
-    """A thread's channel to an address; one that failed is made anew."""
-
-    def __init__(self, address: str) -> None:
-        self._key = (threading.get_ident(), address)
-
-    def __enter__(self) -> grpc.Channel:
-        if self._key not in _channels:
-            for key in [key for key in _channels if key[0] == self._key[0]]:
-                _channels.pop(key).close()
-            _channels[self._key] = grpc.insecure_channel(self._key[1])
-        return _channels[self._key]
-
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
-        if kind is not None:
-            _channels.pop(self._key).close()
