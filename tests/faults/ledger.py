@@ -31,7 +31,7 @@ CLICK = COUNTERS.index("click")
 IMPRESSIONS_BOUND_S = 1.0
 """What was served so long before a kill is on disk."""
 _CALL_S = 5.0
-_PAUSE_S = 0.01
+_PAUSE_S = 0.04
 
 
 @dataclass
