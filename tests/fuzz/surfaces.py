@@ -3,9 +3,11 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from tests.fuzz.files import Archives, Bundles, Impressions, Snapshots
 from tests.fuzz.journal import Entries
 from tests.fuzz.rpc import Calls
 from tests.fuzz.surface import Surface
+from tests.fuzz.texts import Answers, Arguments, Imports, Tomls
 
 
 @dataclass(frozen=True)
@@ -17,6 +19,14 @@ class Kind:
 
 
 SURFACES: dict[str, Kind] = {
-    "rpc": Kind(Calls, 0.6),
-    "journal": Kind(Entries, 0.2),
+    "rpc": Kind(Calls, 0.70),
+    "journal": Kind(Entries, 0.20),
+    "snapshot": Kind(Snapshots, 0.005),
+    "bundle": Kind(Bundles, 0.02),
+    "archive": Kind(Archives, 0.01),
+    "impressions": Kind(Impressions, 0.01),
+    "imports": Kind(Imports, 0.025),
+    "settings": Kind(Tomls, 0.01),
+    "arguments": Kind(Arguments, 0.01),
+    "link": Kind(Answers, 0.01),
 }
