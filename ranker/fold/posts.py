@@ -15,10 +15,11 @@ from ranker.fold import taste
 from ranker.fold.index import Index
 from ranker.state import NONE, State, rings, tables
 from ranker.state.columns import Slots
+from ranker.state.growing import Field
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import hash_of
 from ranker.state.strings import Hashes, Int64s, Strings
-from ranker.state.tables import Flags
+from ranker.state.tables import Flags, Places
 from ranker.text import fold as fold_text
 from ranker.text import primary_language
 
@@ -180,15 +181,22 @@ def _announce(state: State, slots: Slots, new: PostColumns) -> None:
     np.maximum.at(users.active_ms, author, new.created_ms)
     language = state.places_of("language", Strings.of(new.language))
     community = state.places_of("community", Strings.of(new.community))
-    for column, ring, count, places in (
-        (state.posts.author, users.posts, users.post_count, author),
-        (state.posts.language, state.languages.recent, state.languages.recent_count, language),
-        (state.posts.community, state.communities.recent, state.communities.recent_count, community),
+    known, everybody = state.known_for_a_while(author), np.ones(len(slots), np.bool_)
+    for column, places, lists in (
+        (state.posts.author, author, ((users.posts, users.post_count, everybody),)),
+        (state.posts.language, language, _new_in(state.languages, known)),
+        (state.posts.community, community, _new_in(state.communities, known)),
     ):
         moved = column[slots] != places
-        rings.discard(ring, count, column[slots[moved]], slots[moved])
+        for ring, count, theirs in lists:
+            rings.discard(ring, count, column[slots[moved]], slots[moved])
+            rings.push(ring, count, places[moved & theirs], slots[moved & theirs])
         column[slots] = places
-        rings.push(ring, count, places[moved], slots[moved])
+
+
+def _new_in(places: Places, known: Flags) -> tuple[tuple[Field, Int64s, Flags], ...]:
+    """The rings of new posts, and which posts go there by whether their authors are known for a while."""
+    return (places.recent, places.recent_count, known), (places.newcomers, places.newcomer_count, ~known)
 
 
 def _set_words(state: State, index: Index, slots: Slots, new: PostColumns) -> None:

@@ -4,11 +4,12 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from ranker.candidates import Found
+from ranker.candidates import Found, View
 from ranker.query import Query
 from ranker.sets import holds, place, table
-from ranker.state import State
+from ranker.state import State, rings
 from ranker.state.columns import Array, Slots
+from ranker.state.tables import Places
 
 _NOTHING = np.zeros(0, np.int32)
 _STEPS = 1024
@@ -19,6 +20,14 @@ Doubles = NDArray[np.float64]
 def newest(state: State, slots: Slots) -> Doubles:
     """Scores that put the newest post first: the time made, in seconds."""
     return read(state.posts.created_ms, slots) / 1000.0
+
+
+def with_newcomers(places: Places, rows: Slots, view: View, most_of_them: int) -> Slots:
+    """New posts in some places, those of authors who are new here up to so many, the newest."""
+    known, new = (rings.all_of_many(ring, rows) for ring in (places.recent, places.newcomers))
+    return (
+        np.concatenate([known, most(new, newest(view.state, new), most_of_them).slot]) if len(new) else known
+    )
 
 
 @numba.njit(cache=True, nogil=True)

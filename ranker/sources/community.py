@@ -4,9 +4,12 @@ import numpy as np
 
 from ranker.candidates import NOTHING, Found, View
 from ranker.query import Query
-from ranker.sources.best import most, newest
+from ranker.sources.best import most, newest, with_newcomers
 from ranker.sources.trending import hot, hottest
 from ranker.state import NONE
+
+_NEWCOMERS = 25
+"""One in so many may be new and of an author who is new here."""
 
 
 def community(query: Query, view: View, limit: int) -> Found:
@@ -16,7 +19,7 @@ def community(query: Query, view: View, limit: int) -> Found:
     places = view.state.communities
     row = np.array([query.community], np.int32)
     popular = hottest(view, [hot(places, row)], query, limit // 2)
-    recent = places.recent[query.community]
+    recent = with_newcomers(places, row, view, limit // _NEWCOMERS)
     new = most(recent, newest(view.state, recent), limit)
     others = ~np.isin(new.slot, popular.slot)
     room = limit - len(popular.slot)

@@ -5,13 +5,14 @@ import numpy as np
 from ranker.candidates import Found, View
 from ranker.events import COUNTERS
 from ranker.query import Query
-from ranker.sources.best import most_new, newest, read
-from ranker.state import rings
+from ranker.sources.best import most_new, newest, read, with_newcomers
 from ranker.state.counters import HALF_LIVES
 
 _IMPRESSION, _EVER = COUNTERS.index("impression"), HALF_LIVES.index("ever")
 _FEW = 30
 """A post with fewer impressions than this has not had its chance yet."""
+_NEWCOMERS = 5
+"""One in so many may be of an author who is new here."""
 
 
 def fresh(query: Query, view: View, limit: int) -> Found:
@@ -22,6 +23,6 @@ def fresh(query: Query, view: View, limit: int) -> Found:
     """
     languages, posts = view.state.languages, view.state.posts
     rows = query.reads if len(query.reads) else np.arange(languages.size, dtype=np.int32)
-    slots = rings.all_of_many(languages.recent, rows)
+    slots = with_newcomers(languages, rows, view, limit // _NEWCOMERS)
     unseen = slots[read(posts.counter[:, _IMPRESSION, _EVER], slots) < _FEW]
     return most_new(query, unseen, newest(view.state, unseen), limit)

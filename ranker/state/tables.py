@@ -157,8 +157,11 @@ class Places(Table):
     """One row a community, or a language: what is new and what is popular there."""
 
     recent: Field = ring(1024, of="post")
-    """Ring: new posts."""
+    """Ring: new posts, of authors who are known for a while."""
     recent_count: Int64s = column(np.int64)
+    newcomers: Field = ring(64, of="post")
+    """Ring: new posts of authors who are new here, so that a crowd of these pushes no others out."""
+    newcomer_count: Int64s = column(np.int64)
     hot: Field = ring(2048, of="post")
     """Ring: posts that somebody engaged with."""
     hot_count: Int64s = column(np.int64)
