@@ -5,6 +5,7 @@ does not import them.
 """
 
 import json
+import os
 import sys
 from importlib.metadata import entry_points, version
 from pathlib import Path
@@ -14,8 +15,9 @@ import feedrank
 import typer
 from google.protobuf.json_format import MessageToDict
 
-from ranker import model_commands
+from ranker import access_commands, model_commands
 from ranker.errors import FeedrankError, InvalidArgument, NotFound, SettingsError
+from ranker.secret import masked
 from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console, document_of, print_json, table
 
 app = typer.Typer(
@@ -27,6 +29,25 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(model_commands.app, name="models")
+app.add_typer(access_commands.app, name="token")
+app.command()(access_commands.audit)
+
+
+@app.callback()
+def connection(
+    ca: Annotated[str, typer.Option(help='PEM file of the server\'s authority, or "system".')] = "",
+    certificate: Annotated[str, typer.Option(help="PEM file of a certificate, for mutual TLS.")] = "",
+    key: Annotated[str, typer.Option(help="PEM file of its key.")] = "",
+    token_file: Annotated[Path | None, typer.Option(help="A file that holds a token.")] = None,
+) -> None:
+    """Ranks the timelines of a social network.
+
+    Commands that call a server take these, or FEEDRANK_CA, _CERTIFICATE, _KEY and FEEDRANK_TOKEN.
+
+    Example: feedrank --ca ca.pem --token-file token status --address feed.example:50051
+    """
+    given = {"CA": ca, "CERTIFICATE": certificate, "KEY": key, "TOKEN": _token_in(token_file)}
+    os.environ.update({f"FEEDRANK_{name}": value for name, value in given.items() if value})
 
 
 @app.command()
@@ -155,9 +176,16 @@ def main() -> None:
     try:
         app()
     except (FeedrankError, feedrank.Error) as error:
-        print(f"feedrank: {error}", file=sys.stderr)  # noqa: T201
+        print(f"feedrank: {masked(str(error))}", file=sys.stderr)  # noqa: T201
         wrong = isinstance(error, feedrank.InvalidArgument | InvalidArgument | NotFound | SettingsError)
         sys.exit(2 if wrong else 1)
+
+
+def _token_in(file: Path | None) -> str:
+    try:
+        return file.read_text().strip() if file else ""
+    except (OSError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file} can't be read: name a file that holds a token") from error
 
 
 def _given(**options: Any) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import TextIO, cast
 import structlog
 
 from ranker.errors import SettingsError
+from ranker.secret import masked
 
 _LEVELS = ("debug", "info", "warning", "error")
 
@@ -36,14 +37,14 @@ def _naming(worker: int) -> structlog.typing.Processor:
 
 
 class _Stream:
-    """A stream whose loss, by a full disk or a closed pipe, ends no thread that logs."""
+    """A stream whose loss, by a full disk or a closed pipe, ends no thread that logs; no secret gets into it."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> None:
         with suppress(OSError, ValueError):
-            self._stream.write(text)
+            self._stream.write(masked(text))
 
     def flush(self) -> None:
         with suppress(OSError, ValueError):

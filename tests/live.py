@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterable
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
@@ -15,6 +16,7 @@ from urllib.request import urlopen
 
 import feedrank
 import grpc
+from feedrank.identity import Identity
 from feedrank.v1.controls_pb2 import SetPreferencesRequest
 from feedrank.v1.ingest_pb2 import DeletePostsRequest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
@@ -33,8 +35,12 @@ class Server:
 
     running: ClassVar[list["Server"]] = []
 
-    def __init__(self, data: Path, *, embedder: bool = False, **settings: str) -> None:
+    def __init__(
+        self, data: Path, *, embedder: bool = False, identity: Identity | None = None, **settings: str
+    ) -> None:
+        """`identity`: who the client and the channel are to the server."""
         self.data = data
+        self.identity = identity or Identity()
         self.log_file = data.with_suffix(".log")
         plain = {"EMBEDDER__ENABLED": str(embedder).lower(), "EXPLORATION__SWAP_SHARE": "0"}
         self.settings = plain | settings
@@ -63,8 +69,8 @@ class Server:
 
     def _wait(self) -> None:
         self.address = within(_START_S, self._address)
-        self.channel = grpc.insecure_channel(self.address)
-        self.client = feedrank.Client(self.address)
+        self.channel = channel_to(self.address, self.identity)
+        self.client = feedrank.Client(self.address, **asdict(self.identity))
         assert within(_START_S, self.health) == health_pb2.HealthCheckResponse.SERVING
         if self.waits_for_embedder:
             assert within(_START_S, lambda: self.client.status().embedder_ready)
@@ -120,6 +126,12 @@ class Server:
             Server.running.remove(self)
             self.client.close()
             self.channel.close()
+
+
+def channel_to(address: str, identity: Identity) -> grpc.Channel:
+    """A bare channel; it sends no token by itself."""
+    credentials = identity.credentials(address, None)
+    return grpc.secure_channel(address, credentials) if credentials else grpc.insecure_channel(address)
 
 
 def within(seconds: float, what: Callable[[], Any]) -> Any:

@@ -5,6 +5,8 @@ What a call asks and makes of the answer stands in calls.py, once for both; how 
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from functools import cached_property, wraps
 from types import TracebackType
@@ -19,6 +21,8 @@ from feedrank.batches import Written, cut, cut_async
 from feedrank.calls import Ask, Call
 from feedrank.channel import RPCS, STREAM, options
 from feedrank.errors import Error, translated
+from feedrank.identity import Identity
+from feedrank.patience import Patience, of_page
 from feedrank.v1.feed_pb2 import GetTimelineResponse
 from feedrank.v1.ingest_pb2 import StreamEventsRequest, StreamEventsResponse
 from feedrank.v1.types_pb2 import Event
@@ -118,15 +122,28 @@ class Calls:
 class Client(Calls):
     """A client for threads: one for the whole process, safe to share, connected at the first call.
 
-    `target` is "host:port" or "unix:/path"; with `credentials` (grpc.ssl_channel_credentials()) it speaks
-    TLS. What goes wrong with a call is a feedrank.Error. Use it as a context manager, or close it.
+    `target` is "host:port" or "unix:/path". `token`, `ca`, `certificate` and `key` say who it is to the
+    server, and whom it trusts (`feedrank.identity`); left out they are FEEDRANK_TOKEN, FEEDRANK_CA and so on.
+    With files, or with `credentials` of gRPC's own, it speaks TLS. What goes wrong with a call is a
+    feedrank.Error. Use it as a context manager, or close it.
 
     >>> with Client("unix:/run/feedrank.sock") as client:
     ...     client.timeline  # doctest: +ELLIPSIS
     <function timeline at ...>
     """
 
-    def __init__(self, target: str = TARGET, *, credentials: grpc.ChannelCredentials | None = None) -> None:
+    def __init__(
+        self,
+        target: str = TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        ca: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        self._identity = Identity.told(token, ca, certificate, key)
+        credentials = self._identity.credentials(target, credentials)
         if credentials is None:
             self._channel = grpc.insecure_channel(target, options())
         else:
@@ -150,7 +167,9 @@ class Client(Calls):
         )
         with translated():
             answer = stream(
-                _stream(events, failures), timeout=STREAM.timeout_s if timeout is None else timeout
+                _stream(events, failures),
+                timeout=STREAM.timeout_s if timeout is None else timeout,
+                metadata=self._identity.metadata(),
             )
         if failures:
             raise failures[0]
@@ -187,13 +206,21 @@ class Client(Calls):
         self.close()
 
     def _answer(self, ask: Ask, call: Call[R]) -> Message:
-        try:
-            with translated():
-                return self._unary[type(ask.request)](ask.request, timeout=_timeout_s(ask))
-        except Error as error:
-            # The call may know more: how much of a batch was written.
-            call.throw(error)
-            raise
+        patience = Patience(_timeout_s(ask))
+        while True:
+            metadata = (*(self._identity.metadata() or ()), *of_page(ask.request)) or None
+            try:
+                with translated():
+                    return self._unary[type(ask.request)](
+                        ask.request, timeout=patience.left_s, metadata=metadata
+                    )
+            except Error as error:
+                wait_s = patience.wait_s(error)
+                if wait_s is None:
+                    # The call may know more: how much of a batch was written.
+                    call.throw(error)
+                    raise
+                time.sleep(wait_s)
 
 
 class AsyncClient(Calls):
@@ -202,9 +229,19 @@ class AsyncClient(Calls):
     It belongs to the event loop of its first call. Arguments and errors are those of `Client`.
     """
 
-    def __init__(self, target: str = TARGET, *, credentials: grpc.ChannelCredentials | None = None) -> None:
+    def __init__(
+        self,
+        target: str = TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        ca: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+    ) -> None:
         self._target = target
-        self._credentials = credentials
+        self._identity = Identity.told(token, ca, certificate, key)
+        self._credentials = self._identity.credentials(target, credentials)
 
     async def stream_events(
         self, events: Iterable[Event] | AsyncIterable[Event], *, timeout: float | None = None
@@ -221,7 +258,9 @@ class AsyncClient(Calls):
         )
         with translated():
             answer = await stream(
-                _stream_async(events, failures), timeout=STREAM.timeout_s if timeout is None else timeout
+                _stream_async(events, failures),
+                timeout=STREAM.timeout_s if timeout is None else timeout,
+                metadata=self._identity.metadata(),
             )
         if failures:
             raise failures[0]
@@ -275,13 +314,21 @@ class AsyncClient(Calls):
         }
 
     async def _answer(self, ask: Ask, call: Call[R]) -> Message:
-        try:
-            with translated():
-                return await self._unary[type(ask.request)](ask.request, timeout=_timeout_s(ask))
-        except Error as error:
-            # The call may know more: how much of a batch was written.
-            call.throw(error)
-            raise
+        patience = Patience(_timeout_s(ask))
+        while True:
+            metadata = (*(self._identity.metadata() or ()), *of_page(ask.request)) or None
+            try:
+                with translated():
+                    return await self._unary[type(ask.request)](
+                        ask.request, timeout=patience.left_s, metadata=metadata
+                    )
+            except Error as error:
+                wait_s = patience.wait_s(error)
+                if wait_s is None:
+                    # The call may know more: how much of a batch was written.
+                    call.throw(error)
+                    raise
+                await asyncio.sleep(wait_s)
 
 
 def _timeout_s(ask: Ask) -> float:

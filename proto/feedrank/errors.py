@@ -5,6 +5,8 @@
     ├── NotFound             what the call names does not exist
     ├── FailedPrecondition   not now, in this state of the service
     │   └── CursorExpired    the timeline's session is over: start again without a cursor
+    ├── Unauthenticated      the server does not know the caller
+    ├── PermissionDenied     the caller's token lacks the role
     ├── ResourceExhausted    too much or too large: send less, or later
     ├── DeadlineExceeded     no answer within the timeout
     ├── Unavailable          no server answers there
@@ -72,10 +74,26 @@ class CursorExpired(FailedPrecondition):
     """The cursor's session is over: ask for a new timeline without a cursor."""
 
 
+class Unauthenticated(Error):
+    """The server does not know the caller: no token, an unknown or expired one, or a call made before."""
+
+    status = grpc.StatusCode.UNAUTHENTICATED
+
+
+class PermissionDenied(Error):
+    """The caller's token lacks the role that the call needs."""
+
+    status = grpc.StatusCode.PERMISSION_DENIED
+
+
 class ResourceExhausted(Error):
-    """The message is too large, or the server has too much to do."""
+    """The message is too large, the server has too much to do, or the caller made more calls than it may.
+
+    `retry_after_s`: when to come again, where the server says so; else 0.
+    """
 
     status = grpc.StatusCode.RESOURCE_EXHAUSTED
+    retry_after_s: float = 0.0
 
 
 class DeadlineExceeded(Error):
@@ -117,6 +135,8 @@ _BY_STATUS: dict[grpc.StatusCode, type[Error]] = {
     for leaf in (
         NotFound,
         FailedPrecondition,
+        Unauthenticated,
+        PermissionDenied,
         ResourceExhausted,
         DeadlineExceeded,
         Unavailable,
@@ -141,7 +161,10 @@ def _translation(error: grpc.RpcError) -> Error:
     if code is grpc.StatusCode.INVALID_ARGUMENT:
         return InvalidArgument(message, word=word, field=trailers.get("feedrank-field", ""))
     kind = _BY_WORD.get(word) or _BY_STATUS.get(code, Error)
-    return kind(message, code=code, word=word)
+    made = kind(message, code=code, word=word)
+    if isinstance(made, ResourceExhausted):
+        made.retry_after_s = int(trailers.get("retry-after-ms", 0)) / 1000
+    return made
 
 
 def _trailers(error: grpc.RpcError) -> dict[str, str]:

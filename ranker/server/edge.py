@@ -2,7 +2,8 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import grpc
@@ -20,11 +21,25 @@ if TYPE_CHECKING:
 Method = Callable[[Any, grpc.ServicerContext], Any]
 
 
+class _Here(ThreadPoolExecutor):
+    """Runs what gRPC gives it at once, in the thread that takes calls in: for refusals."""
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> "Future[Any]":
+        done: Future[Any] = Future()
+        done.set_result(fn(*args, **kwargs))
+        return done
+
+
+_HERE = _Here(1)  # it starts no thread of its own
+
+
 class Edge(grpc.ServerInterceptor):
     """Wraps every method. What a caller sees of an error: its code, its sentence, a word in the trailers."""
 
-    def __init__(self, metrics: Metrics) -> None:
+    def __init__(self, metrics: Metrics, known: Container[str] = ()) -> None:
+        """`known`: paths of RPCs; what is refused of others is counted as "unknown"."""
         self._metrics = metrics
+        self._known = known
 
     def intercept_service(
         self,
@@ -45,6 +60,17 @@ class Edge(grpc.ServerInterceptor):
             self._wrapped(name, _reading(handler)), None, handler.response_serializer
         )
 
+    def refusing(self, method: str, error: FeedrankError) -> "Handler":
+        """A handler that ends a call with an error, its content unread, without a thread of the pool."""
+        name = method.rpartition("/")[2] if method in self._known else "unknown"
+
+        def refuse(*_: Any) -> Any:
+            raise error
+
+        wrapped = self._wrapped(name, refuse)
+        wrapped.experimental_thread_pool = _HERE  # type: ignore[attr-defined]  # gRPC's name for a method's pool
+        return grpc.stream_unary_rpc_method_handler(wrapped)
+
     def _wrapped(self, name: str, method: Method) -> Method:
         def call(request: Any | Iterator[Any], context: grpc.ServicerContext) -> Any:
             began = time.perf_counter()
@@ -56,6 +82,8 @@ class Edge(grpc.ServerInterceptor):
                 trailers = [("feedrank-error", error.word)]
                 if field := getattr(error, "field", ""):
                     trailers.append(("feedrank-field", field))
+                if wait_ms := getattr(error, "retry_after_ms", 0):
+                    trailers.append(("retry-after-ms", str(wait_ms)))
                 _abort(context, code, str(error), trailers)
             except grpc.RpcError:  # from a stream of requests whose caller hung up
                 code = "CANCELLED"

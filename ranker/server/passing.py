@@ -3,8 +3,9 @@
 A connection stays with the worker that took it, and a caller may have several. So the next page of a session
 may be asked of a worker that did not begin it, and it passes the call on to the one that did. A first page is
 passed on when another worker has far fewer under way: connections spread unevenly. What only the primary
-does, all of the Admin service, is passed on to the primary. Each worker listens for the others on a
-private Unix socket, with threads of its own: workers that wait for each other must not use each other up.
+does, all of Admin and Privacy, is passed on to the primary, with who asks. Each worker listens for the others
+on a private Unix socket, with threads of its own: workers that wait for each other must not use each other
+up.
 """
 
 from collections.abc import Callable
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import quote
 
 import grpc
-from feedrank.v1 import admin_pb2, feed_pb2
+from feedrank.v1 import admin_pb2, feed_pb2, privacy_pb2
 from google.protobuf.message import DecodeError
 
+from ranker.access.door import caller_of
+from ranker.access.tokens import private_folder
 from ranker.board import PRIMARY, Board
 from ranker.errors import CursorExpired, InvalidArgument
 from ranker.sessions import worker_of
@@ -25,8 +28,14 @@ from ranker.sockets import private_socket
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]  # generic only in its stubs
 
-_ADMIN = f"/{admin_pb2.DESCRIPTOR.services_by_name['Admin'].full_name}/"
+_OF_THE_PRIMARY = (
+    f"/{admin_pb2.DESCRIPTOR.services_by_name['Admin'].full_name}/",
+    f"/{privacy_pb2.DESCRIPTOR.services_by_name['Privacy'].full_name}/",
+)
 _PAGE = f"/{feed_pb2.DESCRIPTOR.services_by_name['Feed'].full_name}/GetTimeline"
+Who = tuple[tuple[str, str], ...]
+"""Metadata that says who calls."""
+
 _FOREVER_S = 1e9
 _AWAY = grpc.StatusCode.UNAVAILABLE
 _BACK_WITHIN_S = 1.0
@@ -35,7 +44,7 @@ _RETURNS_SOON = (("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect
 
 def socket_of(data: Path, worker: int) -> Path:
     """Where a worker listens for the others."""
-    return private_socket(data, f"worker-{worker}.sock")
+    return private_socket(private_folder(data / "workers"), f"worker-{worker}.sock")
 
 
 def address_at(socket: Path) -> str:
@@ -69,8 +78,9 @@ class Passing(grpc.ServerInterceptor):
         details: grpc.HandlerCallDetails,
     ) -> "Handler | None":
         """The handler of a call: this worker's, or one that passes it on."""
-        if details.method.startswith(_ADMIN) and self._board.worker != PRIMARY:
-            return grpc.unary_unary_rpc_method_handler(partial(self._pass, details.method, PRIMARY))
+        if details.method.startswith(_OF_THE_PRIMARY) and self._board.worker != PRIMARY:
+            who = caller_of(details)
+            return grpc.unary_unary_rpc_method_handler(partial(self._pass, details.method, PRIMARY, who=who))
         handler = continuation(details)
         if details.method != _PAGE or handler is None:
             return handler
@@ -92,16 +102,20 @@ class Passing(grpc.ServerInterceptor):
         with self._board.under_way(self._board.worker):
             return handler.response_serializer(handler.unary_unary(content, context))
 
-    def _pass(self, method: str, worker: int, content: bytes, context: grpc.ServicerContext) -> bytes:
-        return _result(self._asked(method, worker, content, context), context, method)
+    def _pass(
+        self, method: str, worker: int, content: bytes, context: grpc.ServicerContext, who: Who = ()
+    ) -> bytes:
+        return _result(self._asked(method, worker, content, context, who), context, method)
 
-    def _asked(self, method: str, worker: int, content: bytes, context: grpc.ServicerContext) -> Any:
+    def _asked(
+        self, method: str, worker: int, content: bytes, context: grpc.ServicerContext, who: Who
+    ) -> Any:
         """A call of another worker, ended.
 
         A page is asked for again where the channel lags behind the board: it tries to connect now and then
         only, and the worker may be back.
         """
-        call = self._ask(method, worker, content, context)
+        call = self._ask(method, worker, content, context, who=who)
         if method != _PAGE or call.code() != _AWAY or not self._board.serves(worker):
             return call
         again = self._ask(method, worker, content, context, _BACK_WITHIN_S)
@@ -114,12 +128,13 @@ class Passing(grpc.ServerInterceptor):
         content: bytes,
         context: grpc.ServicerContext,
         patience_s: float | None = None,
+        who: Who = (),
     ) -> Any:
         """Begin a call of another worker. `patience_s`: wait for a connection; all of it takes no longer."""
         limits = [one for one in (context.time_remaining(), patience_s) if one is not None]
         timeout = min((one for one in limits if one < _FOREVER_S), default=None)
         ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._others[worker].unary_unary(method)
-        call = ask.future(content, timeout=timeout, wait_for_ready=patience_s is not None)
+        call = ask.future(content, timeout=timeout, wait_for_ready=patience_s is not None, metadata=who)
         context.add_callback(lambda: _give_up(call))
         return call
 

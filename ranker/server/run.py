@@ -232,8 +232,10 @@ def _add(server: grpc.Server, service: Service, metrics: Metrics, reads: Pressur
 def _listen(server: grpc.Server, address: str, credentials: grpc.ServerCredentials | None = None) -> str:
     """The address as bound: port 0 becomes the port that was free. With credentials it speaks TLS."""
     try:
-        secure = credentials is not None
-        port = server.add_secure_port(address, credentials) if secure else server.add_insecure_port(address)
+        if credentials is None:
+            port = server.add_insecure_port(address)
+        else:
+            port = server.add_secure_port(address, credentials)
     except RuntimeError as error:
         raise _not_listening(address) from error
     host = address.rpartition(":")[0]
