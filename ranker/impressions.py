@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ranker import heads
+from ranker.archive import sync
 from ranker.board import PRIMARY
 from ranker.errors import JournalUnavailable
 from ranker.heads import DAY_MS
@@ -208,7 +209,9 @@ class ImpressionLog:
 
     def _begun(self) -> Segment:
         """A segment with a name that comes after all others, and that no file has."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        if not self.folder.is_dir():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            sync(self.folder.parent)
         taken = {path.stem for path in self.folder.iterdir()}
         self._newest_ms = max(self._clock(), self._newest_ms + 1)
         while (name := named(self._newest_ms, self._worker)) in taken:
