@@ -53,6 +53,10 @@ class Outcome:
     reads: Histogram = field(default_factory=Histogram)
     """From due to answered; a call that failed counts as one that took its deadline at least."""
     writes: Histogram = field(default_factory=Histogram)
+    answered: Histogram = field(default_factory=Histogram)
+    """As `reads`, of those that were answered."""
+    refused: Histogram = field(default_factory=Histogram)
+    """Of reads, from sent to refused for having too much to do."""
     lateness: Histogram = field(default_factory=Histogram)
     """From due to sent."""
     counts: Counter[str] = field(default_factory=Counter)
@@ -66,6 +70,8 @@ class Outcome:
             max(self.seconds, other.seconds),
             self.reads + other.reads,
             self.writes + other.writes,
+            self.answered + other.answered,
+            self.refused + other.refused,
             self.lateness + other.lateness,
             self.counts + other.counts,
             self.cpu_s + other.cpu_s,
@@ -173,6 +179,8 @@ class _Answers:
         self.start, self.deadline_s = start, deadline_s
         self.lateness: list[float] = []
         self._spent: dict[str, list[float]] = {READ: [], EVENTS: [], POSTS: []}
+        self._answered: list[float] = []
+        self._refused: list[float] = []
         self._kept: list[tuple[str, bytes]] = []
         self._counts = Counter[str]()
         self._lock = threading.Lock()
@@ -188,7 +196,11 @@ class _Answers:
                 if call.method != READ or number % CHECKED == 0:
                     self._kept.append((call.method, future.result()))
                 self._counts["answered_reads"] += call.method == READ
+                if call.method == READ:
+                    self._answered.append(spent)
             else:
+                if code is grpc.StatusCode.RESOURCE_EXHAUSTED and call.method == READ:
+                    self._refused.append(spent - self.lateness[number])
                 self._counts[f"error {code.name}"] += 1
                 spent = max(spent, self.deadline_s)
             self._spent[call.method].append(spent)
@@ -206,7 +218,10 @@ class _Answers:
         for method, content in self._kept:
             counts.update(_seen(content) if method == READ else _written(method, content))
         writes = Histogram.of(self._spent[EVENTS] + self._spent[POSTS])
-        return Outcome(seconds, Histogram.of(self._spent[READ]), writes, Histogram.of(self.lateness), counts)
+        reads, answered, refused, lateness = map(
+            Histogram.of, (self._spent[READ], self._answered, self._refused, self.lateness)
+        )
+        return Outcome(seconds, reads, writes, answered, refused, lateness, counts)
 
 
 def _seen(content: bytes) -> dict[str, int]:

@@ -30,7 +30,7 @@ from benchmarks import timeline
 from benchmarks.calls import Arrivals, Known, Mix
 from benchmarks.generator import Generator, Outcome, Target, generating
 from benchmarks.report import emit
-from benchmarks.server import running
+from benchmarks.server import Server, running
 from benchmarks.week import Week
 from ranker.errors import InvalidArgument
 from training.commands.shared import progress
@@ -128,8 +128,8 @@ def written(outcome: Outcome) -> Figures:
 
 
 @contextmanager
-def served(data: Path, week: Week, workers: int = 1) -> Iterator[str]:
-    """A server on the network of a data folder; its address. What is written to it is lost afterwards."""
+def served(data: Path, week: Week, workers: int = 1) -> Iterator[Server]:
+    """A server on the network of a data folder. What is written to it is lost afterwards."""
     timeline.prepare(week.posts, week.viewers, week.seed, data, bundle=True)
     with tempfile.TemporaryDirectory(dir=data) as scratch:
         for part in ("snapshots", "models"):
@@ -139,7 +139,7 @@ def served(data: Path, week: Week, workers: int = 1) -> Iterator[str]:
             with feedrank.Client(server.address) as client:
                 client.activate_model(timeline.BUNDLE)
             server.wait_for_compaction()
-            yield server.address
+            yield server
 
 
 def known(week: Week, rng: np.random.Generator) -> Known:
@@ -237,8 +237,9 @@ def main(
     ids = replace(ids, viewers=listed(viewer_ids, ids.viewers), posts=listed(post_ids, ids.posts))
     with tempfile.TemporaryDirectory() as temporary, progress(quiet=json) as tell:
         tell("preparing the network")
-        with nullcontext(address) if address else served(data or Path(temporary), week, workers) as at:
-            target = Target(at, ids, arrivals, processes, channels)
+        own = nullcontext() if address else served(data or Path(temporary), week, workers)
+        with own as server:
+            target = Target(server.address if server else address, ids, arrivals, processes, channels)
             with generating(target, seed) as generate:
                 found = plan.follow(generate, tell)
     if not found["generator_kept_up"]:
