@@ -52,9 +52,20 @@ def relate(state: State, user: int, target: int, kind: int, *, remove: bool) -> 
     if (not remove and len(rows[user]) >= _MAX_RELATIONS) or not getattr(rows, change)(user, target):
         return
     if kind == types_pb2.RELATION_KIND_FOLLOW:
-        users.followers[target] += -1 if remove else 1
+        _count_follower(state, user, target, remove=remove)
     if kind == types_pb2.RELATION_KIND_BLOCK:
         getattr(users.blocked_by, change)(target, user)
+
+
+def _count_follower(state: State, user: int, target: int, *, remove: bool) -> None:
+    """Count a follower, or no longer. One who is new here counts once that has passed."""
+    users = state.users
+    if remove and users.new_follows.discard(user, target):
+        return
+    if not remove and state.is_new(user):
+        users.new_follows.insert(user, target)
+    else:
+        users.followers[target] += -1 if remove else 1
 
 
 def put_preferences(state: State, change: journal_pb2.ViewerPreferences) -> None:

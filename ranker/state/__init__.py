@@ -12,7 +12,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from ranker.experiments import InService
-from ranker.state.columns import NONE, Array, Slots
+from ranker.state.columns import NONE, Array, Ragged, Slots
 from ranker.state.departed import Departed
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
@@ -91,7 +91,12 @@ class State:
         self.users.heard_ms[first : self.users.size] = self.time_ms
         return slots
 
-    def known_for_a_while(self, users: Slots) -> Flags:
+    def is_new(self, user: int) -> bool:
+        """Whether a user is not known for as long as standing takes."""
+        known_ms = max(int(self.users.heard_ms[user]), int(self.users.created_ms[user]))
+        return self.time_ms - known_ms < self.norm.age_ms
+
+    def known_for_a_while(self, users: Array) -> Flags:
         """Which users are known for as long as standing takes, bool (n,)."""
         known_ms = since(self.users.heard_ms[users], self.users.created_ms[users])
         return np.asarray(self.time_ms - known_ms >= self.norm.age_ms)
@@ -104,6 +109,18 @@ class State:
         known_ms, acted = since(users.heard_ms[all_], users.created_ms[all_]), users.event_count[all_] > 0
         seen = known_ms, users.active_ms[all_], users.met[all_], acted
         self.norm = norm(self.norm, *seen, self.time_ms, self.settings.standing)
+        self._count_followers()
+
+    def _count_followers(self) -> None:
+        """Those who were new when they followed, and are not any more."""
+        users = self.users
+        waiting = np.flatnonzero(users.new_follows.length[: users.size] > 0)
+        grown = waiting[self.known_for_a_while(waiting)]
+        users.followers[: users.size] += np.bincount(
+            users.new_follows.gathered(grown)[1], minlength=users.size
+        ).astype(np.int32)
+        for row in grown.tolist():
+            users.new_follows.set(row, [])
 
     def place(self, table: str, name: str) -> int:
         """The slot of a community or language; NONE for an empty name and past the cap."""
@@ -129,9 +146,12 @@ class State:
         users = self.users
         idle_first = np.argsort(users.active_ms[: users.size], kind="stable")
         mapping = self._keep("user", np.sort(idle_first[users.size // 8 :]))
-        followed = users.follows.gathered(np.arange(users.size))[1]
-        users.followers[: users.size] = np.bincount(followed, minlength=users.size)
+        users.followers[: users.size] = self._followed(users.follows) - self._followed(users.new_follows)
         return mapping
+
+    def _followed(self, follows: Ragged) -> Array:
+        """How often each user is among follows."""
+        return np.bincount(follows.gathered(np.arange(self.users.size))[1], minlength=self.users.size)
 
     def _keep(self, table: str, rows: Array) -> Slots:
         kept, ids = self.tables[table]

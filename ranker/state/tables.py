@@ -96,6 +96,8 @@ class Users(Table):
     received_ms: Int64s = column(np.int64)
     # as a viewer
     follows: Ragged = ragged(np.int32, of="user")
+    new_follows: Ragged = ragged(np.int32, of="user")
+    """Of these, what was set while the user was new here: not among the authors' followers yet."""
     blocks: Ragged = ragged(np.int32, of="user")
     blocked_by: Ragged = ragged(np.int32, of="user")
     mutes: Ragged = ragged(np.int32, of="user")
