@@ -187,6 +187,8 @@ def user(row: types_pb2.User, now_ms: int, _dimension: int | None) -> Problems:
     yield from identifier("id", row.id)
     yield from moment("created_ms", row.created_ms, now_ms)
     yield from languages("languages", row.languages)
+    yield from known("consent.training", types_pb2.Permission, row.consent.training)
+    yield from known("consent.export", types_pb2.Permission, row.consent.export)
     if len(row.community_ids) > 64:
         yield Problem("too_many", "community_ids", "community_ids may have at most 64 entries")
     for i, community in enumerate(row.community_ids[:64]):

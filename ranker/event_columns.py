@@ -32,7 +32,8 @@ _NUMBERS = {
     "position": "positions",
     "surface": "surfaces",
 }
-"""The fields of an event, each with that of the journal's columns."""
+_RARE = {"no_training": "no_training", "no_export": "no_export"}
+"""The fields of an event, each with that of the journal's columns; rare ones have none where all are 0."""
 
 _VARINT, _FIXED64, _BYTES, _GROUP, _END = range(5)
 _LONGEST_VARINT = 10
@@ -44,15 +45,16 @@ def _numbered(message: Any, names: Any) -> Int64s:
     return np.array([message.DESCRIPTOR.fields_by_name[name].number for name in names])
 
 
-_OF_ROW = _numbered(types_pb2.Event, [*_STRINGS, *_NUMBERS])
-_OF_COLUMNS = _numbered(journal_pb2.Events, [*_STRINGS.values(), *_NUMBERS.values()])
+_OF_ROW = _numbered(types_pb2.Event, [*_STRINGS, *_NUMBERS, *_RARE])
+_OF_COLUMNS = _numbered(journal_pb2.Events, [*_STRINGS.values(), *_NUMBERS.values(), *_RARE.values()])
+_USUAL = len(_STRINGS) + len(_NUMBERS)
 _IN_ORDER = np.argsort(_OF_COLUMNS)
 _OF_ENTRY = _numbered(journal_pb2.Entry, ["time_ms", "events"])
 
 
 @dataclass(frozen=True)
 class EventColumns:
-    """n events, field by field as in the contract's Event. Numbers are int64 (n,); `undo` is 0 or 1."""
+    """n events, field by field as in the contract's Event. Numbers are int64 (n,); flags are 0 or 1."""
 
     event_id: Strings
     viewer_id: Strings
@@ -65,6 +67,8 @@ class EventColumns:
     undo: Int64s
     position: Int64s
     surface: Int64s
+    no_training: Int64s
+    no_export: Int64s
 
     @classmethod
     def of_request(cls, request: ingest_pb2.RecordEventsRequest | ingest_pb2.StreamEventsRequest) -> Self:
@@ -77,7 +81,7 @@ class EventColumns:
     def of_change(cls, change: journal_pb2.Events) -> Self:
         """The events of a journal entry. JournalError when its columns are not of one length."""
         buffer, *columns = _empty(change.SerializeToString(), len(change.viewer_ids))
-        if not _read_columns(buffer, _OF_COLUMNS, *columns):
+        if not _read_columns(buffer, _OF_COLUMNS, _USUAL, *columns):
             raise JournalError("the columns of an entry's events are not of one length")
         return cls._of(buffer, *columns)
 
@@ -103,19 +107,20 @@ class EventColumns:
         """A serialised journal entry of that time, byte for byte as protobuf writes it."""
         names = [getattr(self, name) for name in _STRINGS]
         start, length = np.stack([one.start for one in names]), np.stack([one.length for one in names])
-        numbers = np.stack([getattr(self, name) for name in _NUMBERS])
+        numbers = np.stack([getattr(self, name) for name in (*_NUMBERS, *_RARE)])
         most = int(length.sum()) + (length.size + numbers.size + len(_OF_COLUMNS)) * (1 + _LONGEST_VARINT)
         out = np.empty(_HEAD + most, np.uint8)
         buffer = self.event_id.buffer
         first, end = _write_entry(
-            out, time_ms, _OF_ENTRY, _OF_COLUMNS, _IN_ORDER, buffer, start, length, numbers
+            out, time_ms, _OF_ENTRY, _OF_COLUMNS, _IN_ORDER, _USUAL, buffer, start, length, numbers
         )
         return out[first:end].tobytes()
 
 
 def _empty(content: bytes, rows: int) -> tuple[Bytes, Int64s, Int64s, Int64s]:
     start, length = np.zeros((2, len(_STRINGS), rows), np.int64)
-    return np.frombuffer(content, np.uint8), start, length, np.zeros((len(_NUMBERS), rows), np.int64)
+    numbers = np.zeros((len(_NUMBERS) + len(_RARE), rows), np.int64)
+    return np.frombuffer(content, np.uint8), start, length, numbers
 
 
 @numba.njit(cache=True, nogil=True)
@@ -183,8 +188,13 @@ def _read_rows(buffer: Bytes, numbered: Int64s, start: Int64s, length: Int64s, n
 
 
 @numba.njit(cache=True, nogil=True)
-def _read_columns(buffer: Bytes, numbered: Int64s, start: Int64s, length: Int64s, numbers: Int64s) -> bool:
-    """Read a message of columns, packed as proto3 does; False when one has not n values."""
+def _read_columns(
+    buffer: Bytes, numbered: Int64s, usual: int, start: Int64s, length: Int64s, numbers: Int64s
+) -> bool:
+    """Read a message of columns, packed as proto3 does; False when one has not n values.
+
+    Those past the `usual` ones may have none: all are 0 then.
+    """
     strings, rows = start.shape
     read = np.zeros(len(numbered), np.int64)
     at = 0
@@ -206,7 +216,8 @@ def _read_columns(buffer: Bytes, numbered: Int64s, start: Int64s, length: Int64s
             if read[place] < rows:
                 numbers[place - strings, read[place]] = value
             read[place] += 1
-    return not np.any(read != rows)
+    absent = (read == 0) & (np.arange(len(read)) >= usual)
+    return not np.any((read != rows) & ~absent)
 
 
 @numba.njit(cache=True, nogil=True)
@@ -227,13 +238,14 @@ def _write_entry(
     entry: Int64s,
     numbered: Int64s,
     in_order: Int64s,
+    usual: int,
     buffer: Bytes,
     start: Int64s,
     length: Int64s,
     numbers: Int64s,
 ) -> tuple[int, int]:
     """Write an entry of columns; where it begins and ends."""
-    end = _write_columns(out, _HEAD, numbered, in_order, buffer, start, length, numbers)
+    end = _write_columns(out, _HEAD, numbered, in_order, usual, buffer, start, length, numbers)
     head, size = np.empty(_HEAD, np.uint8), 0
     if time_ms:
         size = _put_varint(head, size, entry[0] << 3 | _VARINT)
@@ -250,6 +262,7 @@ def _write_columns(
     at: int,
     numbered: Int64s,
     in_order: Int64s,
+    usual: int,
     buffer: Bytes,
     start: Int64s,
     length: Int64s,
@@ -268,7 +281,7 @@ def _write_columns(
                 for i in range(length[place, row]):
                     out[at + i] = buffer[start[place, row] + i]
                 at += length[place, row]
-        else:
+        elif place < usual or numbers[place - strings].any():
             size = 0
             for row in range(rows):
                 size = _put_varint(packed, size, numbers[place - strings, row])

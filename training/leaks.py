@@ -213,7 +213,7 @@ def _dealt(
 ) -> tuple[journal_pb2.Entry, list[journal_pb2.Entry]]:
     """An entry with its impressions, and events without a post; and the outcomes of dice."""
     events = entry.events
-    columns = [field.name for field in journal_pb2.Events.DESCRIPTOR.fields]
+    columns = [field.name for field, _ in events.ListFields()]
     kept = [
         row
         for row, kind in enumerate(events.kinds)

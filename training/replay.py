@@ -62,6 +62,8 @@ class _Event(NamedTuple):
     request_id: str
     position: int
     surface: int
+    no_training: bool
+    no_export: bool
 
 
 _COLUMNS = [column.name for column in journal_pb2.Events.DESCRIPTOR.fields]
@@ -238,7 +240,8 @@ class Replay:
 
 def _rows(entry: journal_pb2.Entry) -> list[_Event]:
     """The events of an entry, none later than the entry: a viewer's clock may be ahead."""
-    rows = zip(*(getattr(entry.events, name) for name in _COLUMNS), strict=True)
+    nothing = [False] * len(entry.events.kinds)
+    rows = zip(*(getattr(entry.events, name) or nothing for name in _COLUMNS), strict=True)
     events = (_Event(*row) for row in rows)
     return [event._replace(time_ms=min(event.time_ms, entry.time_ms)) for event in events]
 

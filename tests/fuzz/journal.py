@@ -138,7 +138,7 @@ def _value(random: Random, name: str) -> str | int | bool:
         strange = random.random() < 0.01
         known = messages.POSTS if name.startswith("post") else messages.PEOPLE
         return hostile.text(random) if strange else "" if random.random() < 0.2 else random.choice(known)
-    if name == "undo":
+    if name in ("undo", "no_training", "no_export"):
         return random.random() < 0.3
     if name in ("time_ms", "dwell_ms"):
         wide = hostile.integer(random) if random.random() < 0.02 else 1_795_000_000_000

@@ -26,12 +26,14 @@ def test_events_are_columns_of_equal_length_that_hold_every_field() -> None:
     full = types_pb2.Event(
         event_id="e", viewer_id="v", kind=types_pb2.EVENT_KIND_DWELL, post_id="p", author_id="a", time_ms=5,
         dwell_ms=9, undo=True, request_id="r", position=3, surface=types_pb2.SURFACE_FOR_YOU,
+        no_training=True, no_export=True,
     )  # fmt: skip
     columns = entries.of_events([full, types_pb2.Event(viewer_id="w")], NOW).events
     assert {len(values) for _, values in columns.ListFields()} == {2}
     assert len(columns.ListFields()) == len(types_pb2.Event.DESCRIPTOR.fields)
     assert [values[0] for _, values in columns.ListFields()] == [
-        "e", "v", "p", "a", types_pb2.EVENT_KIND_DWELL, 5, 9, True, "r", 3, types_pb2.SURFACE_FOR_YOU
+        "e", "v", "p", "a", types_pb2.EVENT_KIND_DWELL, 5, 9, True, "r", 3, types_pb2.SURFACE_FOR_YOU,
+        True, True,
     ]  # fmt: skip
 
 

@@ -26,6 +26,8 @@ EVENTS = st.lists(
         undo=st.booleans(),
         position=st.sampled_from([0, 7, -1, 10**6]),
         surface=st.integers(-1, 9),
+        no_training=st.booleans(),
+        no_export=st.booleans(),
     ),
     max_size=9,
 )
@@ -52,7 +54,14 @@ def test_columns_of_a_call_are_those_of_its_rows(events: list[types_pb2.Event]) 
         undo=[one.undo for one in events],
         positions=[one.position for one in events],
         surfaces=[one.surface for one in events],
+        no_training=flags([one.no_training for one in events]),
+        no_export=flags([one.no_export for one in events]),
     )
+
+
+def flags(values: list[bool]) -> list[bool]:
+    """A rare column: absent where nothing is in it."""
+    return values if any(values) else []
 
 
 @pytest.mark.parametrize(
@@ -98,6 +107,22 @@ def test_a_field_of_a_later_version_is_passed_over() -> None:
     later = types_pb2.Event(viewer_id="v").SerializeToString() + bytes([0xFA, 0x07, 1, 65, 0xF0, 0x07, 5])
     request = RecordEventsRequest(events=[types_pb2.Event.FromString(later + b"\x22\x01p")])
     assert list(change_of(EventColumns.of_request(request)).post_ids) == ["p"]
+
+
+def test_rare_columns_that_are_absent_read_as_false() -> None:
+    event = types_pb2.Event(viewer_id="v", post_id="p", kind=types_pb2.EVENT_KIND_LIKE)
+    columns = EventColumns.of_request(RecordEventsRequest(events=[event]))
+    change = change_of(columns)
+    assert not change.no_training
+    assert EventColumns.of_change(change).no_training.tolist() == [0]
+
+
+def test_a_rare_column_that_is_too_short_is_refused() -> None:
+    events = [types_pb2.Event(viewer_id="v", no_training=True)] * 2
+    change = change_of(EventColumns.of_request(RecordEventsRequest(events=events)))
+    del change.no_training[1]
+    with pytest.raises(JournalError, match="not of one length"):
+        EventColumns.of_change(change)
 
 
 def test_columns_of_different_lengths_are_refused() -> None:

@@ -187,6 +187,7 @@ class Model(_message.Message):
     METRICS_FIELD_NUMBER: _builtins.int
     SHADOW_FIELD_NUMBER: _builtins.int
     VARIANTS_FIELD_NUMBER: _builtins.int
+    SAW_ERASED_FIELD_NUMBER: _builtins.int
     version: _builtins.str
     active: _builtins.bool
     created_ms: _builtins.int
@@ -196,6 +197,10 @@ class Model(_message.Message):
     """Why it can't be activated; empty when it can."""
     shadow: _builtins.bool
     """Whether it is the shadow model."""
+    saw_erased: _builtins.int
+    """People who were erased since and whose rows it learned from, as far as can be told: where it is not 0, the
+    bundle should be trained anew.
+    """
     @_builtins.property
     def heads(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Heads that the bundle predicts."""
@@ -220,10 +225,11 @@ class Model(_message.Message):
         metrics: _abc.Mapping[_builtins.str, _builtins.float] | None = ...,
         shadow: _builtins.bool = ...,
         variants: _abc.Iterable[_builtins.str] | None = ...,
+        saw_erased: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "created_ms", b"created_ms", "examples", b"examples", "heads", b"heads", "metrics", b"metrics", "problem", b"problem", "shadow", b"shadow", "variants", b"variants", "version", b"version"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["active", b"active", "created_ms", b"created_ms", "examples", b"examples", "heads", b"heads", "metrics", b"metrics", "problem", b"problem", "saw_erased", b"saw_erased", "shadow", b"shadow", "variants", b"variants", "version", b"version"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -244,6 +244,54 @@ AI_LEVEL_NONE: AiLevel.ValueType  # 4
 """Neither AI-generated nor AI-assisted posts. Unknown provenance is shown."""
 Global___AiLevel: _TypeAlias = AiLevel  # noqa: Y015
 
+class _Permission:
+    ValueType = _typing.NewType("ValueType", _builtins.int)
+    V: _TypeAlias = ValueType  # noqa: Y015
+
+class _PermissionEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Permission.ValueType], _builtins.type):
+    DESCRIPTOR: _descriptor.EnumDescriptor
+    PERMISSION_UNSPECIFIED: _Permission.ValueType  # 0
+    """The network's default: the setting of that name."""
+    PERMISSION_ALLOWED: _Permission.ValueType  # 1
+    PERMISSION_REFUSED: _Permission.ValueType  # 2
+
+class Permission(_Permission, metaclass=_PermissionEnumTypeWrapper):
+    """Whether something may be done with what a person does and writes."""
+
+PERMISSION_UNSPECIFIED: Permission.ValueType  # 0
+"""The network's default: the setting of that name."""
+PERMISSION_ALLOWED: Permission.ValueType  # 1
+PERMISSION_REFUSED: Permission.ValueType  # 2
+Global___Permission: _TypeAlias = Permission  # noqa: Y015
+
+@_typing.final
+class Consent(_message.Message):
+    """A person's standing choice. It holds for all that the person did and wrote, before it too, from the next
+    time that examples are made. Timelines do not change by it.
+    """
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    TRAINING_FIELD_NUMBER: _builtins.int
+    EXPORT_FIELD_NUMBER: _builtins.int
+    training: Global___Permission.ValueType
+    """Whether models may learn from it."""
+    export: Global___Permission.ValueType
+    """Whether it may be in files that leave the network. What ExportUser gives the person is no matter of this."""
+    def __init__(
+        self,
+        *,
+        training: Global___Permission.ValueType = ...,
+        export: Global___Permission.ValueType = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["export", b"export", "training", b"training"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___Consent: _TypeAlias = Consent  # noqa: Y015
+
 @_typing.final
 class Media(_message.Message):
     """One medium of a post. A post's vector is made from its text, prompts and alt texts."""
@@ -299,6 +347,8 @@ class Post(_message.Message):
     PROVENANCE_FIELD_NUMBER: _builtins.int
     SAFETY_LABELS_FIELD_NUMBER: _builtins.int
     VECTOR_FIELD_NUMBER: _builtins.int
+    NO_TRAINING_FIELD_NUMBER: _builtins.int
+    NO_EXPORT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Required."""
     author_id: _builtins.str
@@ -321,6 +371,10 @@ class Post(_message.Message):
     """The community it was posted in. Empty: none."""
     provenance: Global___Provenance.ValueType
     """How it came to be."""
+    no_training: _builtins.bool
+    """Models do not learn from this post, whatever its author allows."""
+    no_export: _builtins.bool
+    """This post is in no file that leaves the network, whatever its author allows."""
     @_builtins.property
     def topics(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """At most 16 topics, each 1 to 64 characters; case does not count."""
@@ -357,10 +411,12 @@ class Post(_message.Message):
         provenance: Global___Provenance.ValueType = ...,
         safety_labels: _abc.Iterable[_builtins.str] | None = ...,
         vector: _abc.Iterable[_builtins.float] | None = ...,
+        no_training: _builtins.bool = ...,
+        no_export: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "community_id", b"community_id", "created_ms", b"created_ms", "id", b"id", "language", b"language", "media", b"media", "provenance", b"provenance", "quote_of_id", b"quote_of_id", "remix_of_id", b"remix_of_id", "reply_to_id", b"reply_to_id", "repost_of_id", b"repost_of_id", "safety_labels", b"safety_labels", "text", b"text", "topics", b"topics", "vector", b"vector"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "community_id", b"community_id", "created_ms", b"created_ms", "id", b"id", "language", b"language", "media", b"media", "no_export", b"no_export", "no_training", b"no_training", "provenance", b"provenance", "quote_of_id", b"quote_of_id", "remix_of_id", b"remix_of_id", "reply_to_id", b"reply_to_id", "repost_of_id", b"repost_of_id", "safety_labels", b"safety_labels", "text", b"text", "topics", b"topics", "vector", b"vector"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -376,6 +432,7 @@ class User(_message.Message):
     CREATED_MS_FIELD_NUMBER: _builtins.int
     LANGUAGES_FIELD_NUMBER: _builtins.int
     COMMUNITY_IDS_FIELD_NUMBER: _builtins.int
+    CONSENT_FIELD_NUMBER: _builtins.int
     id: _builtins.str
     """Required."""
     created_ms: _builtins.int
@@ -388,6 +445,12 @@ class User(_message.Message):
     def community_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
         """Communities the user is in; at most 64."""
 
+    @_builtins.property
+    def consent(self) -> Global___Consent:
+        """What may be done with what the user does and writes. Not set: what was said before stands, else the
+        network's defaults; who does not know this field takes no refusal back.
+        """
+
     def __init__(
         self,
         *,
@@ -395,10 +458,11 @@ class User(_message.Message):
         created_ms: _builtins.int = ...,
         languages: _abc.Iterable[_builtins.str] | None = ...,
         community_ids: _abc.Iterable[_builtins.str] | None = ...,
+        consent: Global___Consent | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["consent", b"consent"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["community_ids", b"community_ids", "created_ms", b"created_ms", "id", b"id", "languages", b"languages"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["community_ids", b"community_ids", "consent", b"consent", "created_ms", b"created_ms", "id", b"id", "languages", b"languages"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -457,6 +521,8 @@ class Event(_message.Message):
     REQUEST_ID_FIELD_NUMBER: _builtins.int
     POSITION_FIELD_NUMBER: _builtins.int
     SURFACE_FIELD_NUMBER: _builtins.int
+    NO_TRAINING_FIELD_NUMBER: _builtins.int
+    NO_EXPORT_FIELD_NUMBER: _builtins.int
     event_id: _builtins.str
     """Makes the write idempotent: a second event with this id is accepted and changes nothing.
     Empty: no such protection. At most 256 bytes. The last million ids are remembered.
@@ -485,6 +551,10 @@ class Event(_message.Message):
     """Where it was shown, from 0."""
     surface: Global___Surface.ValueType
     """The surface that showed it."""
+    no_training: _builtins.bool
+    """Models do not learn from this event, whatever the viewer allows."""
+    no_export: _builtins.bool
+    """This event is in no file that leaves the network, whatever the viewer allows."""
     def __init__(
         self,
         *,
@@ -499,10 +569,12 @@ class Event(_message.Message):
         request_id: _builtins.str = ...,
         position: _builtins.int = ...,
         surface: Global___Surface.ValueType = ...,
+        no_training: _builtins.bool = ...,
+        no_export: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "dwell_ms", b"dwell_ms", "event_id", b"event_id", "kind", b"kind", "position", b"position", "post_id", b"post_id", "request_id", b"request_id", "surface", b"surface", "time_ms", b"time_ms", "undo", b"undo", "viewer_id", b"viewer_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_id", b"author_id", "dwell_ms", b"dwell_ms", "event_id", b"event_id", "kind", b"kind", "no_export", b"no_export", "no_training", b"no_training", "position", b"position", "post_id", b"post_id", "request_id", b"request_id", "surface", b"surface", "time_ms", b"time_ms", "undo", b"undo", "viewer_id", b"viewer_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

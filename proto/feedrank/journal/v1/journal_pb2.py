@@ -26,7 +26,7 @@ from feedrank.v1 import admin_pb2 as feedrank_dot_v1_dot_admin__pb2
 from feedrank.v1 import types_pb2 as feedrank_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!feedrank/journal/v1/journal.proto\x12\x13\x66\x65\x65\x64rank.journal.v1\x1a\x17\x66\x65\x65\x64rank/v1/admin.proto\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"\x85\x06\n\x05\x45ntry\x12\x0f\n\x07time_ms\x18\x01 \x01(\x03\x12+\n\x05posts\x18\x02 \x01(\x0b\x32\x1a.feedrank.journal.v1.PostsH\x00\x12:\n\rdeleted_posts\x18\x03 \x01(\x0b\x32!.feedrank.journal.v1.DeletedPostsH\x00\x12+\n\x05users\x18\x04 \x01(\x0b\x32\x1a.feedrank.journal.v1.UsersH\x00\x12\x33\n\trelations\x18\x05 \x01(\x0b\x32\x1e.feedrank.journal.v1.RelationsH\x00\x12-\n\x06\x65vents\x18\x06 \x01(\x0b\x32\x1b.feedrank.journal.v1.EventsH\x00\x12=\n\x0bpreferences\x18\x07 \x01(\x0b\x32&.feedrank.journal.v1.ViewerPreferencesH\x00\x12/\n\x07vectors\x18\x08 \x01(\x0b\x32\x1c.feedrank.journal.v1.VectorsH\x00\x12-\n\x06served\x18\t \x01(\x0b\x32\x1b.feedrank.journal.v1.ServedH\x00\x12\x38\n\x0c\x61\x63tive_model\x18\n \x01(\x0b\x32 .feedrank.journal.v1.ActiveModelH\x00\x12\x38\n\x0cshadow_model\x18\x0b \x01(\x0b\x32 .feedrank.journal.v1.ShadowModelH\x00\x12\x44\n\x12started_experiment\x18\x0c \x01(\x0b\x32&.feedrank.journal.v1.StartedExperimentH\x00\x12\x44\n\x12stopped_experiment\x18\r \x01(\x0b\x32&.feedrank.journal.v1.StoppedExperimentH\x00\x12\x36\n\x0b\x65rased_user\x18\x0e \x01(\x0b\x32\x1f.feedrank.journal.v1.ErasedUserH\x00\x12\x10\n\x08\x63ontract\x18\x0f \x01(\x07\x42\x08\n\x06\x63hange\")\n\x05Posts\x12 \n\x05posts\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.Post\" \n\x0c\x44\x65letedPosts\x12\x10\n\x08post_ids\x18\x01 \x03(\t\")\n\x05Users\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.User\"5\n\tRelations\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.feedrank.v1.Relation\"\xe7\x01\n\x06\x45vents\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x12\n\nviewer_ids\x18\x02 \x03(\t\x12\x10\n\x08post_ids\x18\x03 \x03(\t\x12\x12\n\nauthor_ids\x18\x04 \x03(\t\x12\x11\n\x05kinds\x18\x05 \x03(\x05\x42\x02\x10\x01\x12\x13\n\x07time_ms\x18\x06 \x03(\x03\x42\x02\x10\x01\x12\x14\n\x08\x64well_ms\x18\x07 \x03(\x03\x42\x02\x10\x01\x12\x10\n\x04undo\x18\x08 \x03(\x08\x42\x02\x10\x01\x12\x13\n\x0brequest_ids\x18\t \x03(\t\x12\x15\n\tpositions\x18\n \x03(\x05\x42\x02\x10\x01\x12\x14\n\x08surfaces\x18\x0b \x03(\x05\x42\x02\x10\x01\"U\n\x11ViewerPreferences\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12-\n\x0bpreferences\x18\x02 \x01(\x0b\x32\x18.feedrank.v1.Preferences\"T\n\x07Vectors\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08post_ids\x18\x02 \x03(\t\x12\x0f\n\x07\x66loat16\x18\x03 \x01(\x0c\x12\x17\n\x0btext_hashes\x18\x04 \x03(\x06\x42\x02\x10\x01\"B\n\nServedPage\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12\x10\n\x08post_ids\x18\x02 \x03(\t\x12\x0f\n\x07time_ms\x18\x03 \x01(\x03\"8\n\x06Served\x12.\n\x05pages\x18\x01 \x03(\x0b\x32\x1f.feedrank.journal.v1.ServedPage\"0\n\x0b\x41\x63tiveModel\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08rollback\x18\x02 \x01(\x08\"\x1e\n\x0bShadowModel\x12\x0f\n\x07version\x18\x01 \x01(\t\"S\n\x11StartedExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x08variants\x18\x02 \x03(\x0b\x32\x1e.feedrank.v1.ExperimentVariant\"!\n\x11StoppedExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\nErasedUser\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!feedrank/journal/v1/journal.proto\x12\x13\x66\x65\x65\x64rank.journal.v1\x1a\x17\x66\x65\x65\x64rank/v1/admin.proto\x1a\x17\x66\x65\x65\x64rank/v1/types.proto\"\x85\x06\n\x05\x45ntry\x12\x0f\n\x07time_ms\x18\x01 \x01(\x03\x12+\n\x05posts\x18\x02 \x01(\x0b\x32\x1a.feedrank.journal.v1.PostsH\x00\x12:\n\rdeleted_posts\x18\x03 \x01(\x0b\x32!.feedrank.journal.v1.DeletedPostsH\x00\x12+\n\x05users\x18\x04 \x01(\x0b\x32\x1a.feedrank.journal.v1.UsersH\x00\x12\x33\n\trelations\x18\x05 \x01(\x0b\x32\x1e.feedrank.journal.v1.RelationsH\x00\x12-\n\x06\x65vents\x18\x06 \x01(\x0b\x32\x1b.feedrank.journal.v1.EventsH\x00\x12=\n\x0bpreferences\x18\x07 \x01(\x0b\x32&.feedrank.journal.v1.ViewerPreferencesH\x00\x12/\n\x07vectors\x18\x08 \x01(\x0b\x32\x1c.feedrank.journal.v1.VectorsH\x00\x12-\n\x06served\x18\t \x01(\x0b\x32\x1b.feedrank.journal.v1.ServedH\x00\x12\x38\n\x0c\x61\x63tive_model\x18\n \x01(\x0b\x32 .feedrank.journal.v1.ActiveModelH\x00\x12\x38\n\x0cshadow_model\x18\x0b \x01(\x0b\x32 .feedrank.journal.v1.ShadowModelH\x00\x12\x44\n\x12started_experiment\x18\x0c \x01(\x0b\x32&.feedrank.journal.v1.StartedExperimentH\x00\x12\x44\n\x12stopped_experiment\x18\r \x01(\x0b\x32&.feedrank.journal.v1.StoppedExperimentH\x00\x12\x36\n\x0b\x65rased_user\x18\x0e \x01(\x0b\x32\x1f.feedrank.journal.v1.ErasedUserH\x00\x12\x10\n\x08\x63ontract\x18\x0f \x01(\x07\x42\x08\n\x06\x63hange\")\n\x05Posts\x12 \n\x05posts\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.Post\" \n\x0c\x44\x65letedPosts\x12\x10\n\x08post_ids\x18\x01 \x03(\t\")\n\x05Users\x12 \n\x05users\x18\x01 \x03(\x0b\x32\x11.feedrank.v1.User\"5\n\tRelations\x12(\n\trelations\x18\x01 \x03(\x0b\x32\x15.feedrank.v1.Relation\"\x97\x02\n\x06\x45vents\x12\x11\n\tevent_ids\x18\x01 \x03(\t\x12\x12\n\nviewer_ids\x18\x02 \x03(\t\x12\x10\n\x08post_ids\x18\x03 \x03(\t\x12\x12\n\nauthor_ids\x18\x04 \x03(\t\x12\x11\n\x05kinds\x18\x05 \x03(\x05\x42\x02\x10\x01\x12\x13\n\x07time_ms\x18\x06 \x03(\x03\x42\x02\x10\x01\x12\x14\n\x08\x64well_ms\x18\x07 \x03(\x03\x42\x02\x10\x01\x12\x10\n\x04undo\x18\x08 \x03(\x08\x42\x02\x10\x01\x12\x13\n\x0brequest_ids\x18\t \x03(\t\x12\x15\n\tpositions\x18\n \x03(\x05\x42\x02\x10\x01\x12\x14\n\x08surfaces\x18\x0b \x03(\x05\x42\x02\x10\x01\x12\x17\n\x0bno_training\x18\x0c \x03(\x08\x42\x02\x10\x01\x12\x15\n\tno_export\x18\r \x03(\x08\x42\x02\x10\x01\"U\n\x11ViewerPreferences\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12-\n\x0bpreferences\x18\x02 \x01(\x0b\x32\x18.feedrank.v1.Preferences\"T\n\x07Vectors\x12\r\n\x05model\x18\x01 \x01(\t\x12\x10\n\x08post_ids\x18\x02 \x03(\t\x12\x0f\n\x07\x66loat16\x18\x03 \x01(\x0c\x12\x17\n\x0btext_hashes\x18\x04 \x03(\x06\x42\x02\x10\x01\"B\n\nServedPage\x12\x11\n\tviewer_id\x18\x01 \x01(\t\x12\x10\n\x08post_ids\x18\x02 \x03(\t\x12\x0f\n\x07time_ms\x18\x03 \x01(\x03\"8\n\x06Served\x12.\n\x05pages\x18\x01 \x03(\x0b\x32\x1f.feedrank.journal.v1.ServedPage\"0\n\x0b\x41\x63tiveModel\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x10\n\x08rollback\x18\x02 \x01(\x08\"\x1e\n\x0bShadowModel\x12\x0f\n\x07version\x18\x01 \x01(\t\"S\n\x11StartedExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x30\n\x08variants\x18\x02 \x03(\x0b\x32\x1e.feedrank.v1.ExperimentVariant\"!\n\x11StoppedExperiment\x12\x0c\n\x04name\x18\x01 \x01(\t\":\n\nErasedUser\x12\x0f\n\x07user_id\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\x0c\x12\x0e\n\x06\x64igest\x18\x03 \x01(\x0c\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,6 +45,10 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_EVENTS'].fields_by_name['positions']._serialized_options = b'\020\001'
   _globals['_EVENTS'].fields_by_name['surfaces']._loaded_options = None
   _globals['_EVENTS'].fields_by_name['surfaces']._serialized_options = b'\020\001'
+  _globals['_EVENTS'].fields_by_name['no_training']._loaded_options = None
+  _globals['_EVENTS'].fields_by_name['no_training']._serialized_options = b'\020\001'
+  _globals['_EVENTS'].fields_by_name['no_export']._loaded_options = None
+  _globals['_EVENTS'].fields_by_name['no_export']._serialized_options = b'\020\001'
   _globals['_VECTORS'].fields_by_name['text_hashes']._loaded_options = None
   _globals['_VECTORS'].fields_by_name['text_hashes']._serialized_options = b'\020\001'
   _globals['_ENTRY']._serialized_start=109
@@ -58,23 +62,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_RELATIONS']._serialized_start=1004
   _globals['_RELATIONS']._serialized_end=1057
   _globals['_EVENTS']._serialized_start=1060
-  _globals['_EVENTS']._serialized_end=1291
-  _globals['_VIEWERPREFERENCES']._serialized_start=1293
-  _globals['_VIEWERPREFERENCES']._serialized_end=1378
-  _globals['_VECTORS']._serialized_start=1380
-  _globals['_VECTORS']._serialized_end=1464
-  _globals['_SERVEDPAGE']._serialized_start=1466
-  _globals['_SERVEDPAGE']._serialized_end=1532
-  _globals['_SERVED']._serialized_start=1534
-  _globals['_SERVED']._serialized_end=1590
-  _globals['_ACTIVEMODEL']._serialized_start=1592
-  _globals['_ACTIVEMODEL']._serialized_end=1640
-  _globals['_SHADOWMODEL']._serialized_start=1642
-  _globals['_SHADOWMODEL']._serialized_end=1672
-  _globals['_STARTEDEXPERIMENT']._serialized_start=1674
-  _globals['_STARTEDEXPERIMENT']._serialized_end=1757
-  _globals['_STOPPEDEXPERIMENT']._serialized_start=1759
-  _globals['_STOPPEDEXPERIMENT']._serialized_end=1792
-  _globals['_ERASEDUSER']._serialized_start=1794
-  _globals['_ERASEDUSER']._serialized_end=1852
+  _globals['_EVENTS']._serialized_end=1339
+  _globals['_VIEWERPREFERENCES']._serialized_start=1341
+  _globals['_VIEWERPREFERENCES']._serialized_end=1426
+  _globals['_VECTORS']._serialized_start=1428
+  _globals['_VECTORS']._serialized_end=1512
+  _globals['_SERVEDPAGE']._serialized_start=1514
+  _globals['_SERVEDPAGE']._serialized_end=1580
+  _globals['_SERVED']._serialized_start=1582
+  _globals['_SERVED']._serialized_end=1638
+  _globals['_ACTIVEMODEL']._serialized_start=1640
+  _globals['_ACTIVEMODEL']._serialized_end=1688
+  _globals['_SHADOWMODEL']._serialized_start=1690
+  _globals['_SHADOWMODEL']._serialized_end=1720
+  _globals['_STARTEDEXPERIMENT']._serialized_start=1722
+  _globals['_STARTEDEXPERIMENT']._serialized_end=1805
+  _globals['_STOPPEDEXPERIMENT']._serialized_start=1807
+  _globals['_STOPPEDEXPERIMENT']._serialized_end=1840
+  _globals['_ERASEDUSER']._serialized_start=1842
+  _globals['_ERASEDUSER']._serialized_end=1900
 # @@protoc_insertion_point(module_scope)

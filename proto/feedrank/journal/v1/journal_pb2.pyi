@@ -184,7 +184,7 @@ Global___Relations: _TypeAlias = Relations  # noqa: Y015
 
 @_typing.final
 class Events(_message.Message):
-    """Events as columns of equal length: a thousand fold in one step."""
+    """Events as columns of equal length: a thousand fold in one step. The last two are absent where no event has them."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
@@ -199,6 +199,8 @@ class Events(_message.Message):
     REQUEST_IDS_FIELD_NUMBER: _builtins.int
     POSITIONS_FIELD_NUMBER: _builtins.int
     SURFACES_FIELD_NUMBER: _builtins.int
+    NO_TRAINING_FIELD_NUMBER: _builtins.int
+    NO_EXPORT_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def event_ids(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]: ...
     @_builtins.property
@@ -221,6 +223,10 @@ class Events(_message.Message):
     def positions(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
     @_builtins.property
     def surfaces(self) -> _containers.RepeatedScalarFieldContainer[_builtins.int]: ...
+    @_builtins.property
+    def no_training(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
+    @_builtins.property
+    def no_export(self) -> _containers.RepeatedScalarFieldContainer[_builtins.bool]: ...
     def __init__(
         self,
         *,
@@ -235,10 +241,12 @@ class Events(_message.Message):
         request_ids: _abc.Iterable[_builtins.str] | None = ...,
         positions: _abc.Iterable[_builtins.int] | None = ...,
         surfaces: _abc.Iterable[_builtins.int] | None = ...,
+        no_training: _abc.Iterable[_builtins.bool] | None = ...,
+        no_export: _abc.Iterable[_builtins.bool] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ids", b"author_ids", "dwell_ms", b"dwell_ms", "event_ids", b"event_ids", "kinds", b"kinds", "positions", b"positions", "post_ids", b"post_ids", "request_ids", b"request_ids", "surfaces", b"surfaces", "time_ms", b"time_ms", "undo", b"undo", "viewer_ids", b"viewer_ids"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["author_ids", b"author_ids", "dwell_ms", b"dwell_ms", "event_ids", b"event_ids", "kinds", b"kinds", "no_export", b"no_export", "no_training", b"no_training", "positions", b"positions", "post_ids", b"post_ids", "request_ids", b"request_ids", "surfaces", b"surfaces", "time_ms", b"time_ms", "undo", b"undo", "viewer_ids", b"viewer_ids"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
