@@ -64,11 +64,23 @@ class Archive:
         temporary.rename(path)
         sync(self.folder)
 
+    @staticmethod
+    def read(path: Path) -> list[Record]:
+        """The records of one file. Raises JournalError when it is damaged."""
+        try:
+            content = path.read_bytes()
+        except OSError as error:
+            raise _damaged(path, str(error)) from error
+        if path.stem.split("_")[2:] != [_digest(content)]:
+            raise _damaged(path, "it does not have the hash that its name says")
+        table = pq.read_table(pa.BufferReader(content), schema=_SCHEMA)
+        return list(zip(*(column.to_pylist() for column in table.columns), strict=True))
+
     def records(self, after: str = "") -> Iterator[Record]:
         """All records after a position, in order."""
         for path in self.files():
             if order(path.stem.split("_")[1]) > order(after):
-                yield from dropwhile(lambda record: order(record[0]) <= order(after), _read(path))
+                yield from dropwhile(lambda record: order(record[0]) <= order(after), self.read(path))
 
 
 def history(archive: Archive, journal: Journal, after: str = "") -> Iterator[Record]:
@@ -134,17 +146,6 @@ def _name(position: str) -> str:
 
 def _digest(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
-
-
-def _read(path: Path) -> Iterator[Record]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise _damaged(path, str(error)) from error
-    if path.stem.split("_")[2:] != [_digest(content)]:
-        raise _damaged(path, "it does not have the hash that its name says")
-    table = pq.read_table(pa.BufferReader(content), schema=_SCHEMA)
-    return iter(list(zip(*(column.to_pylist() for column in table.columns), strict=True)))
 
 
 def _damaged(path: Path, reason: str) -> JournalError:

@@ -15,7 +15,7 @@ import feedrank
 import typer
 from google.protobuf.json_format import MessageToDict
 
-from ranker import access_commands, model_commands
+from ranker import access_commands, backup_commands, model_commands
 from ranker.errors import FeedrankError, InvalidArgument, NotFound, SettingsError
 from ranker.secret import masked
 from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console, document_of, print_json, table
@@ -29,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(model_commands.app, name="models")
+app.add_typer(backup_commands.app)
 app.add_typer(access_commands.app, name="token")
 app.command()(access_commands.audit)
 

@@ -16,7 +16,8 @@
     ├── SettingsError       the configuration can't be used
     ├── JournalUnavailable  the journal does not answer
     ├── JournalError        the journal's content can't be used
-    └── SnapshotError       a snapshot can't be used
+    ├── SnapshotError       a snapshot can't be used
+    └── BackupError         a backup can't be made, or can't be used
 
 Each class carries the name of its gRPC status; one interceptor turns it into the code on the wire.
 A message ends with the repair.
@@ -149,3 +150,10 @@ class SnapshotError(FeedrankError):
 
     status = "DATA_LOSS"
     word = "snapshot"
+
+
+class BackupError(FeedrankError):
+    """A backup is damaged or not whole, or can't be made now."""
+
+    status = "DATA_LOSS"
+    word = "backup"

@@ -135,9 +135,22 @@ def _sound(content: bytes) -> tuple[list[pa.RecordBatch], int]:
         frame = content[end + _HEADER.size : end + _HEADER.size + length]
         if mark != _MARK or len(frame) < length or zlib.crc32(frame) != checksum:
             break
-        batches += pa.ipc.open_stream(frame)
+        try:
+            found = list(pa.ipc.open_stream(frame))
+            for batch in found:
+                batch.validate(full=True)
+        except (pa.ArrowException, OSError):  # whole by its checksum, and yet none of ours
+            break
+        if any(batch.schema != (batches or found)[0].schema for batch in found):
+            break
+        batches += found
         end += _HEADER.size + length
     return batches, end
+
+
+def sound_rows(content: bytes) -> int:
+    """Rows of a segment's content, up to its first torn frame: where a server writes, or was killed."""
+    return sum(batch.num_rows for batch in _sound(content)[0])
 
 
 def finish(segment: Path) -> int:

@@ -220,6 +220,13 @@ def _rankings(server: ServerSettings) -> int:
     return server.rankings or usable_cores() // server.workers + 1
 
 
+@contextmanager
+def held(data: Path) -> Iterator[bool]:
+    """Hold the data folder for a moment; whether that was possible, or a server runs on it."""
+    with (data / "lock").open("a") as file:
+        yield _holds(file)
+
+
 def _locked(data: Path) -> IO[str]:
     """Hold the data folder: two servers on one folder would write each other's files."""
     try:

@@ -127,6 +127,19 @@ def latest(folder: Path) -> str:
     return next((path.name for path in _newest_first(folder)), "")
 
 
+def paths(folder: Path) -> list[Path]:
+    """The snapshots of a folder, the newest first."""
+    return list(_newest_first(folder))
+
+
+def verify(path: Path) -> None:
+    """Raise SnapshotError unless a snapshot has the hashes that its manifest says."""
+    try:
+        _verify_files(path, _manifest(path)["sha256"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SnapshotError(f"it can't be read: {error}") from error
+
+
 def _newest_first(folder: Path) -> Iterator[Path]:
     whole = [path.parent for path in folder.glob("*/manifest.json") if _NAME.fullmatch(path.parent.name)]
     yield from sorted(whole, key=lambda path: order(path.name), reverse=True)
@@ -136,11 +149,7 @@ def _load(
     path: Path, dimension: int, *, index: bool, refold: bool = True
 ) -> tuple[dict[str, Array], dict[str, int | str]]:
     try:
-        manifest = json.loads((path / "manifest.json").read_bytes())
-        if manifest.pop("seal") != _seal(manifest):
-            raise SnapshotError("manifest.json does not have the hash that it says")
-        if manifest["format"] != FORMAT:
-            raise SnapshotError(f"it has format {manifest['format']}, this version reads {FORMAT}")
+        manifest = _manifest(path)
         if manifest["facts"]["dimension"] != dimension:
             raise SnapshotError(f"its vectors have {manifest['facts']['dimension']} numbers, not {dimension}")
         if (first := manifest["facts"].get("passed_over")) and manifest.get("reader") != READER and refold:
@@ -151,15 +160,28 @@ def _load(
         hashes = {n: digest for n, digest in manifest["sha256"].items() if index or not n.startswith(_INDEX)}
         # Hashes first: what NumPy raises on a damaged header is open. And it parses headers with `ast`, which
         # in CPython 3.11 fails now and then where two threads do so.
-        with ThreadPoolExecutor(_READERS) as readers:
-            found = readers.map(lambda name: _sha256(path / f"{name}.npy"), hashes)
-        for name, digest in zip(hashes, found, strict=True):
-            if digest != hashes[name]:
-                raise SnapshotError(f"{name}.npy does not have the hash that the manifest says")
+        _verify_files(path, hashes)
         arrays = {name: _read(path / f"{name}.npy") for name in hashes}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise SnapshotError(f"it can't be read: {error}") from error
     return arrays, manifest["facts"]
+
+
+def _manifest(path: Path) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads((path / "manifest.json").read_bytes())
+    if manifest.pop("seal") != _seal(manifest):
+        raise SnapshotError("manifest.json does not have the hash that it says")
+    if manifest["format"] != FORMAT:
+        raise SnapshotError(f"it has format {manifest['format']}, this version reads {FORMAT}")
+    return manifest
+
+
+def _verify_files(path: Path, hashes: Mapping[str, str]) -> None:
+    with ThreadPoolExecutor(_READERS) as readers:
+        found = readers.map(lambda name: _sha256(path / f"{name}.npy"), hashes)
+    for name, digest in zip(hashes, found, strict=True):
+        if digest != hashes[name]:
+            raise SnapshotError(f"{name}.npy does not have the hash that the manifest says")
 
 
 def _check_forms(arrays: dict[str, Array], state: State) -> None:

@@ -1,0 +1,236 @@
+"""Backups: a data folder of one moment, copied while its server runs or after it has stopped.
+
+A backup is a folder, or one tar file, laid out as a data folder is: the newest snapshot, the archive, the
+models, what was served, and whatever else lies there. The journal's entries up to the backup's position are
+in its archive, so a server that starts on a restored folder folds snapshot and archive, and begins an empty
+journal. The manifest, written last, has the SHA-256 of every file.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from ranker import snapshot
+from ranker.archive import Archive, history, sync
+from ranker.errors import BackupError, InvalidArgument, NotFound
+from ranker.impression_files import OPEN, PARQUET
+from ranker.journal import Journal
+from ranker.service import EMBEDDED, held, joined_journal, open_journal
+from ranker.settings import Settings
+
+FORMAT = 1
+MANIFEST = "manifest.json"
+_TAR = ".tar"
+_PARTIAL = ".partial"
+_OWN = ("snapshots", "archive", "journal", "impressions", "lock")
+_TRIES = 20
+
+Say = Callable[[str], object]
+"""Hears what is being done."""
+
+
+def back_up(settings: Settings, target: Path, say: Say = lambda _: None) -> dict[str, Any]:
+    """Copy a data folder to a new folder, or to a new file whose name ends in .tar; the backup's manifest.
+
+    A server may run on it: what it takes meanwhile is in the backup or not. Raises InvalidArgument where the
+    target is there.
+    """
+    data = _existing(settings.data)
+    if target.exists():
+        raise InvalidArgument("target", f"{target} is there already: name a new folder or file")
+    folder = target.with_name(f"{target.name}{_PARTIAL}")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    with journal_of(settings) as journal:
+        say("the snapshot")
+        taken = _copy_snapshot(data / "snapshots", folder / "snapshots")
+        say("the archive and the journal")
+        position = _copy_entries(data, folder, journal)
+    say("models, impressions and the rest")
+    _copy_impressions(data / "impressions", folder / "impressions")
+    _copy_rest(data, folder)
+    say("hashes")
+    manifest = _seal(folder, position, taken)
+    say("the disk")
+    if target.suffix == _TAR:
+        _pack(folder, target)
+    else:
+        folder.rename(target)
+        sync(target.parent)
+    return manifest
+
+
+def restore(backup: Path, data: Path, say: Say = lambda _: None) -> dict[str, Any]:
+    """Make a new data folder of a backup, every file checked; the backup's manifest.
+
+    Raises InvalidArgument where the data folder is there, BackupError where the backup is damaged.
+    """
+    if data.exists() and (not data.is_dir() or any(data.iterdir())):
+        raise InvalidArgument("data", f"{data} is there already: name a new folder with --data")
+    with _opened(backup, say) as folder:
+        manifest = read_manifest(folder)
+        partial = data.with_name(f"{data.name}{_PARTIAL}")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir(parents=True)
+        for number, (name, facts) in enumerate(manifest["files"].items()):
+            say(f"file {number + 1} of {len(manifest['files'])}")
+            _copy(folder / name, partial / name)
+            if _sha256(partial / name) != facts["sha256"]:
+                shutil.rmtree(partial)
+                raise BackupError(f"{name} of {backup} is damaged: take another backup")
+    if data.exists():
+        data.rmdir()
+    partial.rename(data)
+    sync(data.parent)
+    return manifest
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of a backup's folder. Raises BackupError where it, or a file of it, is not there."""
+    try:
+        manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
+        if manifest.pop("seal") != _digest(manifest) or manifest["format"] != FORMAT:
+            raise BackupError(f"the manifest of {folder} is damaged or of another form: take another backup")
+        gone = [name for name in manifest["files"] if not (folder / name).is_file()]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BackupError(f"{folder} is no whole backup ({error}): take another one") from error
+    if gone:
+        raise BackupError(f"{folder} lacks {gone[0]}: take another backup")
+    return manifest
+
+
+@contextmanager
+def journal_of(settings: Settings) -> Iterator[Journal]:
+    """The journal of a data folder: that of the server that runs on it, else started while this lasts."""
+    with ExitStack() as opening:
+        alone = opening.enter_context(held(settings.data))
+        kept = alone and settings.journal == EMBEDDED
+        yield opening.enter_context(open_journal(settings) if kept else joined_journal(settings))
+
+
+def _existing(data: Path) -> Path:
+    if not data.is_dir() or not any((data / name).exists() for name in ("journal", "archive", "snapshots")):
+        raise NotFound(f"{data} is no data folder of feedrank: name one with --data")
+    return data
+
+
+def _copy_snapshot(source: Path, target: Path) -> str:
+    """The newest snapshot's position; a server may remove it while it is copied, for a newer one."""
+    for _ in range(_TRIES):
+        position = snapshot.latest(source)
+        if not position:
+            return ""
+        try:
+            shutil.copytree(source / position, target / position)
+        except (shutil.Error, FileNotFoundError):
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            return position
+    raise BackupError(f"the snapshots in {source} come and go: raise upkeep.snapshot_every_s for a while")
+
+
+def _copy_entries(data: Path, folder: Path, journal: Journal) -> str:
+    """Copy the archive, and what the journal holds after it; the position of the last entry."""
+    for _ in range(_TRIES):
+        try:
+            for path in Archive(data / "archive").files():
+                _copy(path, folder / "archive" / path.name)
+            break
+        except FileNotFoundError:  # written anew meanwhile
+            shutil.rmtree(folder / "archive", ignore_errors=True)
+    archive = Archive(folder / "archive")
+    archive.append(history(Archive(data / "archive"), journal, archive.last))
+    return archive.last
+
+
+def _copy_impressions(source: Path, target: Path) -> None:
+    """A segment may become a Parquet file at any moment, and its last frame may be torn in the copy."""
+    names = sorted({path.stem for path in source.glob("*") if path.suffix in (OPEN, PARQUET)})
+    for name in names:
+        for suffix in (OPEN, PARQUET):
+            with suppress(FileNotFoundError):
+                _copy((source / name).with_suffix(suffix), (target / name).with_suffix(suffix))
+
+
+def _copy_rest(data: Path, folder: Path) -> None:
+    for path in sorted(data.rglob("*")):
+        name = path.relative_to(data)
+        if name.parts[0] not in _OWN and path.is_file() and path.suffix != ".tmp":
+            with suppress(FileNotFoundError):
+                _copy(path, folder / name)
+
+
+def _copy(source: Path, target: Path) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy2(source, target)
+    with target.open("rb") as file:
+        os.fsync(file.fileno())
+
+
+def _seal(folder: Path, position: str, taken: str) -> dict[str, Any]:
+    files = sorted(path for path in folder.rglob("*") if path.is_file())
+    manifest: dict[str, Any] = {
+        "format": FORMAT,
+        "version": version("feedrank"),
+        "created_ms": time.time_ns() // 1_000_000,
+        "position": position,
+        "snapshot": taken,
+        "files": {
+            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            for path in files
+        },
+    }
+    with (folder / MANIFEST).open("w") as file:
+        json.dump(manifest | {"seal": _digest(manifest)}, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    sync(folder)
+    return manifest
+
+
+def _pack(folder: Path, target: Path) -> None:
+    temporary = target.with_name(f"{target.name}.tmp")
+    with temporary.open("wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
+        tar.add(folder, arcname=".")
+        tar.close()
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.rename(target)
+    sync(target.parent)
+    shutil.rmtree(folder)
+
+
+@contextmanager
+def _opened(backup: Path, say: Say) -> Iterator[Path]:
+    """A backup as a folder."""
+    if backup.is_dir():
+        yield backup
+    elif backup.is_file():
+        with TemporaryDirectory(dir=backup.parent) as folder:
+            say("the file")
+            try:
+                with tarfile.open(backup) as tar:
+                    tar.extractall(folder, filter="data")
+            except (tarfile.TarError, EOFError) as error:
+                raise BackupError(f"{backup} is no whole backup ({error}): take another one") from error
+            yield Path(folder)
+    else:
+        raise NotFound(f"there is no backup {backup}: name the folder or file that `feedrank backup` made")
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
