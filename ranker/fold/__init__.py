@@ -10,7 +10,7 @@ from typing import Any
 from feedrank.journal.v1 import journal_pb2
 
 from ranker.errors import JournalError
-from ranker.fold import events, models, people, posts
+from ranker.fold import erasure, events, models, people, posts
 from ranker.fold.index import Index, NoIndex
 from ranker.known import holds_more
 from ranker.state import State
@@ -24,9 +24,12 @@ class Fold:
     def __init__(self, state: State, index: Index | None = None) -> None:
         self.state = state
         self.index = NoIndex() if index is None else index
+        self.when_erased: list[Callable[[erasure.Erased], None]] = []
+        """Who is told of each erased person, by the fold's thread."""
         self._read: dict[str, Callable[[Any], Any]] = {
             "posts": lambda change: posts.read(change, state.dimension),
             "served": lambda change: people.read_served(state, change),
+            "erased_user": lambda change: erasure.find(state, change),
             "events": lambda change: events.read(state, change),
         }
         """What is made of a change before it is applied."""
@@ -43,6 +46,7 @@ class Fold:
             "shadow_model": lambda change: models.set_shadow(state, change),
             "started_experiment": lambda change: models.start(state, change),
             "stopped_experiment": lambda change: models.stop(state, change),
+            "erased_user": lambda change: erasure.erase(state, self.index, change),
         }
 
     def apply(self, position: str, entry: journal_pb2.Entry, patience_s: float = 0.0) -> None:
@@ -60,9 +64,13 @@ class Fold:
             if partly:
                 self._pass_over(position)
             self.state.time_ms = max(self.state.time_ms, entry.time_ms)
+            self.state.departed.expire(self.state.time_ms)
             self._apply[change](content)
             self._make_room()
             self.state.position = position
+        if isinstance(content, erasure.Traces) and content.change.user_id:
+            for tell in self.when_erased:
+                tell(content.told(self.state.time_ms, position))
 
     def skip(self, position: str, *, readable: bool = True) -> None:
         """Pass over an entry that can't be applied. `readable`: another version may be able to."""

@@ -6,7 +6,8 @@ labels go too.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from feedrank.journal.v1 import journal_pb2
@@ -19,8 +20,24 @@ from ranker.state.departed import digest_of
 from ranker.state.ids import Ids
 from ranker.state.mentions import Mentions
 from ranker.state.recent_ids import hash_of
-from ranker.state.strings import Hashes
 from ranker.state.tables import Flags
+
+ON_ITS_WAY_MS = 1_000
+"""What was served so shortly after an erasure was asked for may have been made before it was folded."""
+
+
+@dataclass(frozen=True)
+class Erased:
+    """Somebody who was erased."""
+
+    user_id: str
+    entry_id: str
+    """Of the erasure."""
+    time_ms: int
+    post_ids: Sequence[str] = ()
+    """Those that the state knew."""
+    counts: Mapping[str, int] = field(default_factory=dict)
+    """What the state held, by store."""
 
 
 @dataclass(frozen=True)
@@ -35,15 +52,20 @@ class Traces:
     """Topics and labels that nobody else uses."""
     named_in: dict[str, Mentions]
     """Who else names the person, by table."""
-    parents: Hashes
-    """Of the ids of the posts, as `Posts.parent_hash` has them."""
+    post_ids: list[str]
+    counts: Mapping[str, int]
+    """What goes, by store: the person's own by the column, what others hold with its table before."""
+
+    def told(self, time_ms: int, position: str) -> Erased:
+        """What those are told who keep more of a person than the state."""
+        return Erased(self.change.user_id, position, time_ms, self.post_ids, self.counts)
 
 
 def find(state: State, change: journal_pb2.ErasedUser) -> Traces:
     """What the state holds of a person, in the fold's thread: nothing else changes the state."""
     user = state.user_ids.slot(change.user_id) if change.user_id else NONE
     if user == NONE:
-        return Traces(change, NONE, np.zeros(0, np.int32), {}, {}, np.zeros(0, np.uint64))
+        return Traces(change, NONE, np.zeros(0, np.int32), {}, {}, [], {})
     posts = state.posts
     own = np.flatnonzero(posts.author[: posts.size] == user).astype(np.int32)
     terms = _terms_of_nobody_else(state, user, own)
@@ -53,22 +75,20 @@ def find(state: State, change: journal_pb2.ErasedUser) -> Traces:
         name: mentions.find(table, gone, but.get(name, np.zeros(0, np.int32)))
         for name, (table, _) in state.tables.items()
     }
-    parents = np.array([hash_of(name) for name in state.post_ids.texts(own)], np.uint64)
-    return Traces(change, user, own, terms, named_in, parents)
+    counts = _counts(state, user, own, terms, named_in)
+    return Traces(change, user, own, terms, named_in, state.post_ids.texts(own), counts)
 
 
-def counts(state: State, traces: Traces) -> dict[str, int]:
-    """What an erasure takes out, by store: the person's own by the column, what others hold by table too."""
-    found: Counter[str] = Counter()
-    if traces.user != NONE:
-        found["profile"] = 1
-        found.update(mentions.held(state.users, traces.user))
-        found["preferences"] = int(found["preferences"] > 0)
-        found["posts"] = len(traces.posts)
-        for name, slots in traces.terms.items():
-            found[f"{name}s"] = len(slots)
-        for table, some in traces.named_in.items():
-            found.update({f"{table}.{column}": count for column, count in some.counts()})
+def _counts(
+    state: State, user: int, own: Slots, terms: Mapping[str, Slots], named_in: Mapping[str, Mentions]
+) -> dict[str, int]:
+    """What an erasure takes out, by store."""
+    found = Counter(mentions.held(state.users, user))
+    found["profile"], found["posts"] = 1, len(own)
+    found["preferences"] = int(found["preferences"] > 0)
+    found.update({f"{name}s": len(slots) for name, slots in terms.items()})
+    for table, some in named_in.items():
+        found.update({f"{table}.{column}": count for column, count in some.counts()})
     return {name: count for name, count in found.items() if count}
 
 
@@ -76,15 +96,18 @@ def erase(state: State, index: Index, traces: Traces) -> None:
     """Take a person out of the state."""
     change = traces.change
     if change.key:
-        state.departed.add(change.key, change.digest or digest_of(change.user_id, change.key), state.time_ms)
+        digest = change.digest or digest_of(change.user_id, change.key)
+        state.departed.add(change.key, digest, state.time_ms + ON_ITS_WAY_MS)
     if traces.user == NONE:
         return
     users, posts, own = state.users, state.posts, traces.posts
     np.subtract.at(users.followers, users.follows[traces.user], 1)
+    np.add.at(users.followers, users.new_follows[traces.user], 1)  # they were not counted yet
     gone = _gone(state, traces.user, own, traces.terms)
     for name, some in traces.named_in.items():
         mentions.take_out(state.tables[name][0], some, gone)
-    orphans = np.isin(posts.parent_hash[: posts.size], traces.parents)
+    parents = np.array([hash_of(name) for name in traces.post_ids], np.uint64)
+    orphans = np.isin(posts.parent_hash[: posts.size], parents)
     posts.parent_hash[: posts.size][orphans] = 0
     index.remove(own[posts.has_vector[own]])
     mentions.blank(posts, own)

@@ -117,7 +117,8 @@ def _in_growing(growing: Growing, gone: Gone, left_out: NDArray[np.bool_]) -> In
         return np.zeros(0, np.int64)
     places: Int64s = np.unique(np.concatenate(found))
     rows = _rows_at(places, growing.start, growing.room)
-    return places[~left_out[rows] & (rows != NONE)]
+    kept: Int64s = places[~left_out[rows] & (rows != NONE)]
+    return kept
 
 
 def _looked_for(gone: Gone, of: str | None) -> NDArray[np.bool_]:
