@@ -4,7 +4,6 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import feedrank
 import grpc
@@ -14,12 +13,13 @@ from feedrank.identity import Identity
 from ranker.access.audit import AuditLog
 from ranker.access.contract import ROLES, Rule, rules
 from ranker.access.tokens import TokenFile
-from tests.conftest import DIMENSION, Launch
+from tests.conftest import DIMENSION
 from tests.live import Server, channel_to, within
-from tests.ranker.access.callers import CA, GARBAGE, TLS, Callers, answered, client_of, fresh_call
+from tests.ranker.access.callers import CA, TLS, Callers, answered, client_of, fresh_call
 
 RULES = list(rules().values())
 NAMES = [rule.name for rule in RULES]
+TIMELINE, SNAPSHOT = (rules()[f"/feedrank.v1.{one}"] for one in ("Feed/GetTimeline", "Admin/TakeSnapshot"))
 GUARDED = [rule for rule in RULES if rule.guarded]
 UNAUTHENTICATED, DENIED = grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED
 LET_IN = grpc.StatusCode.INVALID_ARGUMENT
@@ -133,10 +133,10 @@ def test_health_is_open_and_reflection_is_for_admins(house: House) -> None:
 
 def test_a_token_that_is_revoked_is_refused_within_a_second(house: House) -> None:
     token = house.callers.token("read", name="leaver")
-    assert within(2, lambda: house.ask(RULES[0], token)[0] == LET_IN)
+    assert within(2, lambda: house.ask(TIMELINE, token)[0] == LET_IN)
     TokenFile(house.callers.data).revoke("leaver")
     began = time.monotonic()
-    assert within(2, lambda: house.ask(RULES[0], token)[0] == UNAUTHENTICATED)
+    assert within(2, lambda: house.ask(TIMELINE, token)[0] == UNAUTHENTICATED)
     assert time.monotonic() - began < 1
 
 
@@ -159,10 +159,10 @@ def test_a_stream_ends_when_its_token_is_revoked(house: House) -> None:
 
 def test_past_its_rate_a_caller_is_told_when_to_come_again(house: House) -> None:
     token = house.callers.token("read", rate=0.5)
-    assert within(2, lambda: house.ask(RULES[0], token)[0] != UNAUTHENTICATED)
+    assert within(2, lambda: house.ask(TIMELINE, token)[0] == LET_IN)
     with house.client(token) as client:
         with pytest.raises(feedrank.ResourceExhausted) as refused:
-            client.timeline("ana")
+            client.timeline("ana", timeout=0.2)
         assert refused.value.word == "rate_exceeded"
         assert 0 < refused.value.retry_after_s <= 2
         time.sleep(refused.value.retry_after_s + 0.01)
@@ -200,9 +200,8 @@ def test_the_audit_log_names_no_person(house: House) -> None:
 
 
 def test_refused_calls_of_known_callers_are_audited(house: House) -> None:
-    rule = rules()["/feedrank.v1.Admin/TakeSnapshot"]
     token = house.callers.token("read", name="curious")
-    assert within(2, lambda: house.ask(rule, token)[0] == DENIED)
+    assert within(2, lambda: house.ask(SNAPSHOT, token)[0] == DENIED)
     lines = [one for one in AuditLog(house.callers.data).lines() if one["name"] == "curious"]
     assert lines[-1]["method"] == "Admin.TakeSnapshot"
     assert lines[-1]["code"] == "PERMISSION_DENIED"
@@ -214,13 +213,3 @@ def test_no_secret_is_in_what_the_server_writes(house: House) -> None:
         if path.is_file():
             assert secret.encode() not in path.read_bytes(), path
     assert secret not in house.server.metrics()
-
-
-def test_a_replay_is_refused_after_a_restart_too(launch: Launch, tmp_path: Path) -> None:
-    data = tmp_path / "data"
-    token, rule, call = Callers(data).token(), rules()["/feedrank.v1.Admin/TakeSnapshot"], fresh_call()
-    server = launch(Server(data, EMBEDDER__DIMENSION=str(DIMENSION)))
-    assert answered(server.channel, rule, token, call)[0] == LET_IN
-    server.kill()
-    again = launch(server)
-    assert answered(again.channel, rule, token, call, GARBAGE) == (UNAUTHENTICATED, "replayed")
