@@ -33,7 +33,6 @@ from ranker.query import Ask
 from ranker.slice import SliceSettings
 from ranker.slices import Slices
 from ranker.state import State, StateSettings
-from ranker.state.columns import Array
 from ranker.state.counters import HALF_LIVES
 from ranker.state.standing import Norm, StandingSettings
 from ranker.surfaces import COMMUNITY, DISCOVER, FOR_YOU
@@ -394,23 +393,20 @@ def moved(before: Standpoint, after: Standpoint) -> dict[str, Any]:
 
 def untouched(before: State, after: State) -> list[str]:
     """The columns that tell of honest posts and people to others, and that differ: none, if all is well."""
-    posts, users, known = before.posts.size, before.users.size, dict(after.arrays())
+    known = dict(after.arrays())  # rows of the ring come after all others
     return [
         name
         for name, array in before.arrays()
-        if name in _SHARED and not np.array_equal(array, _same(known[name], name, posts, users))
+        if name in _SHARED and not np.array_equal(array, known[name][: len(array)])
     ]
 
 
 _SHARED = (
-    "post.counter", "post.counter_ms", "post.engager_count", "post.opposer_count", "user.received",
-    "user.received_ms", "user.followers", "community.hot_count", "community.shown", "community.engaged",
-    "language.hot_count", "language.shown", "language.engaged",
+    "post.counter", "post.counter_ms", "post.engagers.slots", "post.engager_count", "post.opposers.slots",
+    "post.opposer_count", "user.received", "user.received_ms", "user.followers",
+    "community.hot.slots", "community.recent.slots", "community.shown", "community.engaged",
+    "language.hot.slots", "language.recent.slots", "language.shown", "language.engaged",
 )  # fmt: skip
-
-
-def _same(array: Array, name: str, posts: int, users: int) -> Array:
-    return array[: {"post": posts, "user": users}.get(name.partition(".")[0], len(array))]
 
 
 def groups(town: Town, target: Target, many: int, seed: int) -> dict[str, list[str]]:
