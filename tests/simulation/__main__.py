@@ -3,8 +3,8 @@
 Example: python -m tests.simulation --histories 10000 --processes 2
 Example: python -m tests.simulation --seed 123 --trace
 
-A history that breaks an invariant is printed with its seed and its last steps, and the command exits with 1. The
-same seed is the same history on every machine. `--json` prints one line at the end.
+A history that breaks an invariant is printed with its seed and its last steps, and the command exits with 1.
+The same seed is the same history on every machine. `--json` prints one line at the end.
 """
 
 import argparse

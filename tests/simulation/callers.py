@@ -21,17 +21,7 @@ AUTHORS = [f"a{i}" for i in range(8)]
 _TEXTS = ("", "Moss", "Fern and fir", "Das Café, spät.", "MOSS-green fern!", "A quiet kiln", "Fir")
 MUTED = ("moss", "cafe", "fern and", "spat", "kiln", "green fern")
 _VECTORS: tuple[list[float], ...] = ([0, 1, 0, 0], [0.6, 0, 0.8, 0], [-1, 0.5, 0, 2], [1, 1, 1, 1])
-_ENGAGING = (
-    "click",
-    "dwell",
-    "like",
-    "reply",
-    "repost",
-    "share",
-    "bookmark",
-    "profile_click",
-    "request_less",
-)
+_ENGAGING = ("click", "dwell", "like", "reply", "repost", "share", "bookmark", "profile_click")
 _RELATING = ("follow", "mute", "block")
 POISON = (b"\xff\xffnot an entry", b"", Entry(time_ms=NOW_MS + 9).SerializeToString())
 
@@ -48,7 +38,7 @@ class Call:
     due: int = 0
     """The step at which it arrives."""
 
-    def entry(self, now_ms: int) -> Entry:
+    def entry(self, now_ms: int) -> Any:
         """What the edge makes of it: checked, and as an entry. All rows are good ones."""
         if self.kind == "events":
             columns = EventColumns.of_request(_request(self.rows))
@@ -79,7 +69,7 @@ class Call:
         if self.kind == "users":
             return [row.id for row in entry.users.users] == [row.id for row in self.rows]
         if self.kind == "preferences":
-            return entry.preferences.preferences == self.rows[0].preferences
+            return bool(entry.preferences.preferences == self.rows[0].preferences)
         return entry.WhichOneof("change") is not None
 
     def __str__(self) -> str:
@@ -158,7 +148,7 @@ class Callers:
         if draw.random() < 0.1:
             row.safety_labels.append("gore")
         if draw.random() < 0.15:
-            row.media.add(kind=1, alt_text=draw.choice(_TEXTS))  # type: ignore[arg-type]
+            row.media.add(kind=1, alt_text=draw.choice(_TEXTS))
         if draw.random() < 0.5:
             row.vector.extend(draw.choice(_VECTORS))
         parent = self.post_id()
@@ -198,15 +188,9 @@ class Callers:
             user, target = self.draw.choice(VIEWERS), self.draw.choice(AUTHORS)
             if self.draw.random() < 0.2:
                 user, target = target, user
-            kind = self.draw.choice((1, 1, 2, 3))
-            rows.append(
-                types_pb2.Relation(
-                    user_id=user,
-                    target_id=target,
-                    kind=kind,
-                    remove=self.draw.random() < 0.3,  # type: ignore[arg-type]
-                )
-            )
+            row = types_pb2.Relation(user_id=user, target_id=target, remove=self.draw.random() < 0.3)
+            row.kind = self.draw.choice((1, 1, 2, 3))  # type: ignore[assignment]
+            rows.append(row)
         return rows
 
     def _deletions(self, _: int) -> list[str]:

@@ -26,7 +26,7 @@ class Clock:
 
     @contextmanager
     def running(self) -> Iterator[None]:
-        """All of this process lives by this clock. Threads that wait do not: the standard library holds its own."""
+        """All of this process lives by this clock, save for threads that wait: they hold the real one."""
         with (
             patch.object(time, "monotonic", lambda: self.seconds),
             patch.object(time, "time_ns", lambda: self.wall_ms * 1_000_000),

@@ -43,7 +43,7 @@ class Disk:
         self._safe: dict[int, int] = {}
         """Bytes that are on disk, by inode."""
         self._names: list[tuple[str, Path, Path]] = []
-        """Changes of names that no fsync of a folder has made safe: what was done, the name, the one before."""
+        """Names that no fsync of a folder has made safe: what was done, the name, the one before."""
         self._last: Path | None = None
         """The file that was opened for writing last."""
         self.broken = True
@@ -52,7 +52,7 @@ class Disk:
         """Whether nothing more can be written, until somebody makes room."""
 
     @contextmanager
-    def spinning(self) -> Iterator[None]:
+    def spinning(self) -> Iterator[None]:  # noqa: C901 - one small function for each call
         """Calls of this process to files below the folder go through here."""
         disk = self
 

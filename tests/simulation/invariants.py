@@ -34,8 +34,8 @@ def equal(what: str, found: Any, expected: Any) -> None:
 def state_is_as_expected(worker: Worker) -> None:
     """The state is what the entries so far mean: nothing lost, nothing twice."""
     state, model = worker.state, worker.model
-    equal("posts", state.post_ids.names, list(model.posts))
-    equal("users", state.user_ids.names, list(model.people))
+    equal("posts", list(state.post_ids.names), list(model.posts))
+    equal("users", list(state.user_ids.names), list(model.people))
     _posts_are(state, model)
     _people_are(state, model)
     equal("poison entries", worker.follower.poison_count, model.poison - worker.poison_before)
@@ -48,14 +48,14 @@ def _posts_are(state: State, model: Model) -> None:
     equal("deleted", posts.deleted[:count].tolist(), [one.deleted for one in held])
     equal("authors", names[posts.author[:count]].tolist(), [one.author for one in held])
     equal("with vectors", posts.has_vector[:count].tolist(), [one.has_vector for one in held])
-    _counts_are("post", state.post_ids.names, posts.counter[:count], [one.counts for one in held])
+    _counts_are("post", list(model.posts), posts.counter[:count], [one.counts for one in held])
 
 
 def _people_are(state: State, model: Model) -> None:
     users, count = state.users, state.users.size
     people = list(model.people.values())
     equal("last heard of", users.active_ms[:count].tolist(), [one.active_ms for one in people])
-    names = state.user_ids.names
+    names = list(model.people)
     _counts_are("received", names, users.received[:count], [one.received for one in people])
     _counts_are("given", names, users.given[:count], [one.given for one in people])
     followers = dict.fromkeys(names, 0)
@@ -73,7 +73,7 @@ def _people_are(state: State, model: Model) -> None:
 
 
 def _person_is(state: State, slot: int, name: str, person: Person) -> None:
-    users, names, posts = state.users, state.user_ids.names, state.post_ids.names
+    users, names, posts = state.users, list(state.user_ids.names), list(state.post_ids.names)
     for kind, held in ((FOLLOW, users.follows), (BLOCK, users.blocks), (MUTE, users.mutes)):
         if len(held[slot]) or person.relations[kind]:
             equal(f"relations {kind} of {name}", _named(names, held[slot]), person.relations[kind])

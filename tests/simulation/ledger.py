@@ -13,7 +13,7 @@ Rows = list[tuple[int, str]]
 
 
 class Ledger:
-    """Each page is on disk whole, unless a crash or a full disk came before it was: then whole or not at all."""
+    """Each page is on disk whole; where a crash or a full disk came first, whole or not at all."""
 
     def __init__(self) -> None:
         self.pages: dict[str, Rows] = {}
@@ -60,8 +60,6 @@ class Ledger:
             hold(request in self.pages, f"the log has the answer {request}, and nobody was served it")
             equal(f"the log's rows of {request}", rows, self.pages[request])
         lost = self.pages.keys() - found.keys() - self.may_be_lost
-        hold(
-            not lost,
-            f"the log lost {len(lost)} answers that nothing stood in the way of, such as {min(lost, default='')}",
-        )
+        example = min(lost, default="")
+        hold(not lost, f"the log lost {len(lost)} answers, such as {example}: nothing was in its way")
         return sum(map(len, found.values()))

@@ -17,7 +17,7 @@ FOLLOW, BLOCK, MUTE = (
     types_pb2.RELATION_KIND_BLOCK,
     types_pb2.RELATION_KIND_MUTE,
 )
-RELATION_OF = {
+RELATION_OF: dict[int, int] = {
     types_pb2.EVENT_KIND_FOLLOW: FOLLOW,
     types_pb2.EVENT_KIND_BLOCK: BLOCK,
     types_pb2.EVENT_KIND_MUTE: MUTE,
@@ -202,9 +202,10 @@ class Model:
         person.active_ms = max(person.active_ms, time_ms)
         counter = COUNTER_OF[name]
         if viewer != author:
-            for counts in (post and post.counts, author is not None and self.people[author].received):
-                if counts is not None and counts is not False:
-                    counts[counter] = max(counts[counter] + amount, 0)
+            told = [post.counts] if post else []
+            told += [self.people[author].received] if author is not None else []
+            for counts in told:
+                counts[counter] = max(counts[counter] + amount, 0)
         person.given[counter] = max(person.given[counter] + amount, 0)
         if kind == IMPRESSION and amount and post:
             person.seen.add(post.row.id)

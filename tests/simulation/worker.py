@@ -64,7 +64,7 @@ class SteppedFollower(Follower):
         meanwhile: Callable[[], None],
         in_time: Callable[[], bool],
     ) -> None:
-        """`meanwhile`: what others do while somebody waits. `in_time`: whether the fold is as fast as is hoped."""
+        """`meanwhile`: what others do while somebody waits. `in_time`: whether the fold is fast enough."""
         super().__init__(journal, fold, board)
         self._meanwhile = meanwhile
         self._in_time = in_time
@@ -103,7 +103,10 @@ class Embedder:
         if self._fails():
             raise EmbedderUnavailable("it ended")
         counts = np.array([[text.lower().count(one) for one in "aeno"] for text in texts], np.float64) + 0.1
-        return (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(np.float16)
+        made: NDArray[np.float16] = (counts / np.linalg.norm(counts, axis=1, keepdims=True)).astype(
+            np.float16
+        )
+        return made
 
     def close(self) -> None:
         """Nothing is held."""

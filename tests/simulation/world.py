@@ -62,6 +62,11 @@ _SURFACES = (
 )
 _NEVER_LOGGED = {"source_failed", "fold_failed", "shadow_failed", "impressions_damaged", "models_not_loaded"}
 _SHARED = Path("/dev/shm")
+_OFTEN = {
+    "send": 10, "timeline": 9, "rank_posts": 2, "similar": 0.5, "fold": 4, "vectors": 3,
+    "impressions": 3, "compact": 1, "save": 2, "replay": 0.7, "trouble": 2, "stop": 0.4,
+}  # fmt: skip
+"""How often each step is drawn."""
 
 
 class Violation(AssertionError):
@@ -170,18 +175,13 @@ class World:
             self.server.up = self.server.up or self.draw.random() < 0.5
             self.disk.full = self.disk.full and self.draw.random() < 0.5
             return "start", self._start
-        if arrived := [call for call in self.callers.waiting if call.due <= self.step]:
-            if self.draw.random() < 0.5:
-                call = self.draw.choice(arrived)
-                return "deliver", lambda: self._deliver(call)
-        names, weights = zip(*self._WEIGHTS.items(), strict=True)
+        arrived = [call for call in self.callers.waiting if call.due <= self.step]
+        if arrived and self.draw.random() < 0.5:
+            call = self.draw.choice(arrived)
+            return "deliver", lambda: self._deliver(call)
+        names, weights = zip(*_OFTEN.items(), strict=True)
         name = self.draw.choices(names, weights)[0]
         return name, getattr(self, f"_{name}")
-
-    _WEIGHTS = {
-        "send": 10, "timeline": 9, "rank_posts": 2, "similar": 0.5, "fold": 4, "vectors": 3,
-        "impressions": 3, "compact": 1, "save": 2, "replay": 0.7, "trouble": 2, "stop": 0.4,
-    }  # fmt: skip
 
     def _do(self, what: tuple[str, Callable[[], str]]) -> None:
         """One step of somebody; a crash ends who was at work."""
