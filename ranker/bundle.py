@@ -32,6 +32,7 @@ from pydantic import (
 from ranker.calibration import Calibration, Chains, Platt, chains, probabilities
 from ranker.errors import BundleError
 from ranker.heads import Prediction, weights
+from ranker.seen import People, PeopleFacts, mark, mark_of
 from ranker.tree_kernel import raw_scores
 from ranker.tree_steps import Steps, steps_of
 from ranker.trees import REPAIR, Doubles, Forest, Singles, forest_arrays, no_categories
@@ -125,6 +126,8 @@ class Facts(BaseModel, frozen=True, extra="forbid"):
     """Hash of the example set, in hex; empty where it was not noted."""
     examples_from: str = ""
     """Where the example set lay: a hint for people."""
+    people: PeopleFacts | None = None
+    """Of those whose rows it learned from; None where that was not noted."""
     seed: int
     """The first seed of the training."""
     knobs: dict[Name, JsonValue] = {}
@@ -239,6 +242,8 @@ class Listing:
     """None when it can't be read."""
     problem: str
     """Why it can't be loaded, in a sentence; empty when nothing is known against it."""
+    saw_erased: int = 0
+    """People who were erased since, whom it saw."""
 
 
 def load(folder: Path, feature_names: Sequence[str], head_names: Sequence[str]) -> Bundle:
@@ -277,13 +282,38 @@ def _newest_first(listing: Listing) -> tuple[int, str]:
 
 
 def _listing(folder: Path) -> Listing:
-    manifest = None
+    manifest, problem = None, ""
     try:
         manifest = _manifest(folder)
         _forest_bytes(folder, manifest)
     except BundleError as error:
-        return Listing(folder.name, manifest, str(error))
-    return Listing(folder.name, manifest, "")
+        problem = str(error)
+    found = mark_of(folder)
+    return Listing(folder.name, manifest, problem, found.count if found else 0)
+
+
+def mark_those_that_saw(models: Path, user_id: str, key: bytes, *, since_ms: int, erased_ms: int) -> int:
+    """Mark the bundles of a folder that saw somebody who is erased, for retraining; how many these are.
+
+    `key`: of the data folder (`ranker.seen.key_of`). `since_ms`: when the person was heard of first. A bundle
+    of which nobody noted whom it saw is taken to have seen the person where its time meets the person's. Once
+    more with the same `erased_ms` counts nobody twice.
+    """
+    saw = [
+        models / one.version
+        for one in list_bundles(models)
+        if one.manifest is not None
+        and _saw(models / one.version, one.manifest, user_id, key, since_ms, erased_ms)
+    ]
+    for folder in saw:
+        mark(folder, erased_ms)
+    return len(saw)
+
+
+def _saw(folder: Path, manifest: Manifest, user_id: str, key: bytes, since_ms: int, erased_ms: int) -> bool:
+    if (people := People.read(folder, manifest.people)) is not None:
+        return people.holds(user_id, key)
+    return manifest.from_ms <= erased_ms and manifest.to_ms > since_ms
 
 
 def _read(folder: Path) -> tuple[Manifest, bytes]:

@@ -28,9 +28,10 @@ def list_models(address: Address = DEFAULT_ADDRESS, as_json: Json = False) -> No
         listed, active = client.list_models(), client.status().model_version
     if as_json:
         return print_json({"active": active, "models": [document_of(one) for one in listed]})
-    shown = table("version", "in service as", "heads", "examples", "problem")
+    shown = table("version", "in service as", "heads", "examples", "remarks")
     for one in listed:
-        shown.add_row(one.version, _use(one), str(len(one.heads)), f"{one.examples:,}", one.problem)
+        remarks = "; ".join(filter(None, [one.problem, _retrain(one.saw_erased)]))
+        shown.add_row(one.version, _use(one), str(len(one.heads)), f"{one.examples:,}", remarks)
     console.print(shown)
     return console.print(f"{active} is active.")
 
@@ -55,11 +56,14 @@ def show(
     found = manifests.find(models, version)
     if as_json:
         assert found.manifest is not None
-        return print_json(found.manifest.model_dump(mode="json") | {"problem": found.problem})
+        remarks = {"problem": found.problem, "saw_erased": found.saw_erased}
+        return print_json(found.manifest.model_dump(mode="json") | remarks)
     shown = table("", "")
     for path, value in manifests.facts(found).items():
         shown.add_row(path.replace("_", " "), manifests.text(path, value))
     console.print(shown)
+    if found.saw_erased:
+        _say(_retrain(found.saw_erased))
     return console.print(f"It can't be activated: {found.problem}") if found.problem else None
 
 
@@ -139,6 +143,11 @@ def shadow(
     if as_json:
         return print_json(document_of(told))
     return _say(f"The shadow model is {version or 'none'}; it was {told.previous_version or 'none'}.")
+
+
+def _retrain(saw_erased: int) -> str:
+    people = "person" if saw_erased == 1 else "people"
+    return f"retrain: saw {saw_erased:,} erased {people}" if saw_erased else ""
 
 
 def _say(sentence: Any) -> None:

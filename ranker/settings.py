@@ -18,6 +18,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from ranker.consent import ConsentSettings
 from ranker.errors import SettingsError
 from ranker.exploration import ExplorationSettings
 from ranker.impressions import ImpressionSettings
@@ -96,6 +97,7 @@ class Settings(BaseSettings):
     sessions: SessionSettings = SessionSettings()
     exploration: ExplorationSettings = ExplorationSettings()
     impressions: ImpressionSettings = ImpressionSettings()
+    consent: ConsentSettings = ConsentSettings()
     upkeep: UpkeepSettings = UpkeepSettings()
 
     @classmethod

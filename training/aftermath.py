@@ -1,5 +1,6 @@
 """Aftermath: what the journal tells of served posts and of what viewers did after they were served."""
 
+from collections.abc import Sequence
 from dataclasses import fields
 
 import numpy as np
@@ -7,12 +8,15 @@ from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
+from ranker.consent import ConsentSettings
 from ranker.heads import HOUR_MS
 from ranker.state import NONE
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
 from ranker.text import primary_language
-from training.examples import NO_REQUEST, Outcomes, Posts
+from training.choices import on_screen
+from training.consent import PURPOSES, Consents, Refusals, refused_in
+from training.examples import NO_REQUEST, Integers, Outcomes, Posts
 from training.served import Served, number_of
 
 ELSEWHERE = -2
@@ -29,7 +33,8 @@ class Aftermath:
     An event counts once, as in the fold; it is joined by when it happened, however late the journal has it.
     """
 
-    def __init__(self, served: Served) -> None:
+    def __init__(self, served: Served, defaults: ConsentSettings) -> None:
+        self.consents = Consents(defaults)
         self.late = 0
         """Events on served posts that the journal had over an hour after they happened."""
         self._served = served
@@ -45,6 +50,7 @@ class Aftermath:
 
     def take(self, entry: journal_pb2.Entry) -> None:
         """The next entry."""
+        self.consents.take(entry)
         match entry.WhichOneof("change"):
             case "events":
                 self._events(entry.events, entry.time_ms)
@@ -66,6 +72,31 @@ class Aftermath:
                 for field in fields(Outcomes)
             }
         )
+
+    def refusals(self, sights: Outcomes) -> Refusals:
+        """What may not be used; `sights` are the events that tell what was seen."""
+        served = self._served
+        of_authors = self.consents.of_people(self._authors.names)
+        refusing = sights[sights.refuses != 0]
+        row = np.zeros(len(served.impressions), np.uint8)
+        for bit in PURPOSES.values():
+            row[on_screen(served.impressions, refusing[refusing.refuses & bit != 0])] |= bit
+        return Refusals(
+            viewer=self.consents.of_people(served.viewer_ids.names),
+            author=of_authors[np.append(self._author, NONE)],
+            post=self.consents.of_posts(served.post_ids.names),
+            row=row,
+        )
+
+    @property
+    def author_of(self) -> Integers:
+        """Each served post's author, a number into `author_names`; -1 where not known."""
+        return self._author
+
+    @property
+    def author_names(self) -> Sequence[str]:
+        """The ids of the authors."""
+        return self._authors.names
 
     def posts(self) -> Posts:
         """What is known of the served posts."""
@@ -105,6 +136,7 @@ class Aftermath:
             time_ms=np.minimum(np.array(change.time_ms, np.int64), entry_ms),
             dwell_ms=np.array(change.dwell_ms, np.int64),
             undo=np.array(change.undo, np.bool_),
+            refuses=refused_in(change),
         )
 
     def _post(self, post: types_pb2.Post) -> None:

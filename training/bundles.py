@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from ranker.bundle import FOREST, FORMAT, MANIFEST, RANKING, Facts, Manifest, forest_heads
 from ranker.errors import BundleError
+from ranker.seen import PEOPLE, People
 from ranker.trees import WORD, ZERO, Bools, Doubles, Forest, Ints, Missing, Words, forest_arrays
 
 LIBRARIES = ("lightgbm", "numpy", "scikit-learn", "scipy")
@@ -97,11 +98,12 @@ def pinned(forest: Forest, feature: int, value: float) -> Forest:
     )
 
 
-def save_bundle(models: Path, forest: Forest, facts: Facts) -> Path:
+def save_bundle(models: Path, forest: Forest, facts: Facts, people: People | None = None) -> Path:
     """Writes the bundle `models / facts.version` and returns its folder.
 
-    It appears whole or not at all: it is written under a hidden name, synced, and renamed. BundleError when
-    the version exists, or the facts do not fit the forest.
+    `people`: those whose rows it learned from, where that is known. The bundle appears whole or not at all:
+    it is written under a hidden name, synced, and renamed. BundleError when the version exists, or the facts
+    do not fit the forest.
     """
     folder = models / facts.version
     manifest = manifest_of(forest, facts)
@@ -109,6 +111,8 @@ def save_bundle(models: Path, forest: Forest, facts: Facts) -> Path:
         raise BundleError(f"the model {facts.version} exists already: choose another version")
     with _folder_in_one_step(folder) as unfinished:
         _write(unfinished / FOREST, _npz(forest))
+        if people is not None:
+            _write(unfinished / PEOPLE, people.content)
         _write(unfinished / MANIFEST, manifest.model_dump_json(indent=2).encode())
     return folder
 

@@ -12,8 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ranker.heads import DAY_MS, NAMES, longest_ms
+from ranker.seen import People
 from ranker.state.recent_ids import hash_of
-from training.examples import NO_REQUEST, Choices, Impressions, Outcomes, labelled, together
+from training.consent import PURPOSES, Refusals
+from training.examples import NO_REQUEST, Choices, Impressions, Integers, Labels, Outcomes, labelled, together
 from training.exclusions import Behaviour
 
 Flags = NDArray[np.bool_]
@@ -40,7 +42,12 @@ class Chosen(NamedTuple):
 
 
 def choose(
-    impressions: Impressions, outcomes: Outcomes, seen: Flags, names: Names, choices: Choices
+    impressions: Impressions,
+    outcomes: Outcomes,
+    seen: Flags,
+    names: Names,
+    choices: Choices,
+    refusals: Refusals,
 ) -> Chosen:
     """The rows that become examples.
 
@@ -48,10 +55,9 @@ def choose(
     it too, but not where nothing else was told of the answer: of clients that tell nothing, only the rows
     that something followed would stay. The features and probabilities of the impressions are not looked at.
     """
-    labels = labelled(impressions, outcomes).labels
-    labels[:, [name not in choices.heads for name in NAMES]] = 0
-    nothing = ~np.asarray(labels.any(axis=1))
     tally = _Tally(len(impressions))
+    labels = _allowed(tally, impressions, outcomes, choices, refusals)
+    nothing = ~np.asarray(labels.any(axis=1))
     told = np.isin(impressions.group, impressions.group[seen])
     tally.take("not_seen", ~seen & (nothing | ~told))
     if choices.until_ms is not None:
@@ -63,6 +69,53 @@ def choose(
     rows = np.flatnonzero(tally.left)
     weight = np.where(nothing[rows], 1 / choices.negatives, 1).astype(np.float32)
     return Chosen(rows, labels[rows], weight, tally.counts | {"examples": len(rows)})
+
+
+def _allowed(
+    tally: "_Tally", impressions: Impressions, outcomes: Outcomes, choices: Choices, refusals: Refusals
+) -> Labels:
+    """The labels, of the heads that are asked for. What refuses a use is taken from the tally.
+
+    A row goes too whose label is not the same without the events that refuse: nobody knows it then.
+    """
+    labels = _labels(impressions, outcomes, choices)
+    for purpose in ("training", "export") if choices.leaves else ("training",):
+        bit = PURPOSES[purpose]
+        tally.take(f"viewer_refuses_{purpose}", refusals.viewer[impressions.viewer] & bit != 0)
+        tally.take(f"author_refuses_{purpose}", refusals.author[impressions.post] & bit != 0)
+        tally.take(f"post_refuses_{purpose}", refusals.post[impressions.post] & bit != 0)
+        refused = refusals.row & bit != 0
+        if (of_events := outcomes.refuses & bit != 0).any():
+            outcomes = outcomes[~of_events]
+            without = _labels(impressions, outcomes, choices)
+            refused |= (without != labels).any(axis=1)
+            labels = without
+        tally.take(f"event_refuses_{purpose}", refused)
+    return labels
+
+
+def _labels(impressions: Impressions, outcomes: Outcomes, choices: Choices) -> Labels:
+    labels = labelled(impressions, outcomes).labels
+    labels[:, [name not in choices.heads for name in NAMES]] = 0
+    return labels
+
+
+def people_in(
+    examples: Impressions,
+    viewer_names: Sequence[str],
+    author_of: Integers,
+    author_names: Sequence[str],
+    key: bytes | None,
+) -> People | None:
+    """Whose rows these are, under a key; None without one. `author_of`: by post number, -1 where unknown."""
+    if key is None:
+        return None
+    viewers, authors = np.unique(examples.viewer), np.unique(author_of[np.unique(examples.post)])
+    return People.of(
+        [viewer_names[one] for one in viewers.tolist() if one >= 0],
+        [author_names[one] for one in authors.tolist() if one >= 0],
+        key,
+    )
 
 
 def drawn(impressions: Impressions, names: Names, seed: int) -> NDArray[np.float64]:

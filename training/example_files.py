@@ -22,6 +22,7 @@ from pydantic import BaseModel, ValidationError
 from ranker import features, heads
 from ranker.archive import sync
 from ranker.errors import InvalidArgument, NotFound
+from ranker.seen import PEOPLE, People, PeopleFacts
 from training.examples import About, Examples, ExampleSet, Posts
 
 _PART_ROWS = 250_000
@@ -65,6 +66,8 @@ class Manifest(BaseModel, frozen=True, extra="forbid"):
     """ExampleSet.sha256."""
     parts: tuple[File, ...]
     posts: File
+    people: PeopleFacts | None = None
+    """Of the people whose rows these are; None where that was not noted."""
 
 
 def write(folder: Path, examples: ExampleSet) -> Manifest:
@@ -107,7 +110,10 @@ def _write(folder: Path, examples: ExampleSet) -> Manifest:
         sha256=examples.sha256,
         parts=tuple(parts),
         posts=_file(folder / _POSTS, _post_tables(examples.posts)),
+        people=examples.people.facts if examples.people else None,
     )
+    if examples.people is not None:
+        (folder / PEOPLE).write_bytes(examples.people.content)
     (folder / _MANIFEST).write_text(manifest.model_dump_json(indent=2))
     return manifest
 
@@ -128,7 +134,10 @@ def read(folder: Path) -> ExampleSet:
             _fill(columns, slice(start, start + table.num_rows), table)
             start += table.num_rows
     posts = _posts(folder / manifest.posts.name, manifest.languages)
-    return ExampleSet(Examples(**columns), posts, manifest.about)
+    people = People.read(folder, manifest.people)
+    if manifest.people is not None and people is None:
+        raise _unusable(folder, f"{PEOPLE} is damaged")
+    return ExampleSet(Examples(**columns), posts, manifest.about, people)
 
 
 def manifest_of(folder: Path) -> Manifest:

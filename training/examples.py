@@ -17,9 +17,11 @@ from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from ranker.consent import ConsentSettings
 from ranker.errors import InvalidArgument
 from ranker.events import LASTING, MIN_DWELL_MS
 from ranker.heads import HEADS, NAMES, Head
+from ranker.seen import People
 from training.exclusions import Exclusions
 
 Integers = NDArray[np.int32]
@@ -135,6 +137,12 @@ class Choices(BaseModel, frozen=True, extra="forbid"):
     negatives: float = Field(1, gt=0, le=1, description="Chance that a row without a label is kept.")
     seed: int = Field(0, description="Of the sampling.")
     exclude: Exclusions = Field(Exclusions(), description="Bots and test traffic.")
+    leaves: bool = Field(
+        False, description="Whether the rows leave the network: what refuses export is left out too."
+    )
+    consent: ConsentSettings | None = Field(
+        None, description="What people allow who did not say; empty: as the data folder's server has it."
+    )
     licence: str = Field("unknown", description="Of the data.")
 
     @classmethod
@@ -177,6 +185,8 @@ class ExampleSet:
     examples: Examples
     posts: Posts
     about: About
+    people: People | None = None
+    """Those whose rows are in it, or were when it was made; None where nobody noted it."""
 
     @property
     def window(self) -> tuple[int, int]:
@@ -219,6 +229,8 @@ class Outcomes:
     time_ms: Times
     dwell_ms: Times
     undo: NDArray[np.bool_]
+    refuses: NDArray[np.uint8]
+    """What the event may not be used for, as bits of training.consent.PURPOSES."""
 
     def __getitem__(self, rows: Rows) -> "Outcomes":
         """Some of them."""

@@ -16,7 +16,7 @@ from feedrank.v1.ingest_pb2 import DeletePostsRequest
 from feedrank.v1.types_pb2 import Event, Post
 
 from embeddings.encoder import Encoder, load_encoder
-from ranker import entries
+from ranker import consent, entries, seen
 from ranker.archive import Archive, history
 from ranker.errors import InvalidArgument, NotFound
 from ranker.impression_files import OPEN, PARQUET
@@ -54,6 +54,8 @@ def example_set(
     if data is not None and source is None:
         if choices.until_ms is None:
             choices = choices.model_copy(update={"until_ms": time.time_ns() // 1_000_000})
+        if choices.consent is None:
+            choices = choices.model_copy(update={"consent": consent.of(data)})
         return _of_data_folder(data, journal_url, choices, tell)
     if source is not None and data is None:
         return _of_data_set(source, choices, tell)
@@ -68,12 +70,12 @@ def _of_data_folder(
         archive = Archive(data / "archive")
         if any(path.suffix in (OPEN, PARQUET) for path in log.glob("*")):
             entries_read = _counted(_records(archive, journal), "joining the impressions log", tell)
-            joined = join(log, (entry for _, entry in entries_read), choices)
+            joined = join(log, (entry for _, entry in entries_read), choices, seen.key_of(data))
             if len(joined.examples):
                 return joined
-        replay = Replay(State(_dimension(_records(archive, journal))))
+        replay = Replay(State(_dimension(_records(archive, journal))), choices.consent)
         replay.run(_counted(_records(archive, journal), "replaying the journal", tell))
-    return replay.example_set(choices)
+    return replay.example_set(choices, seen.key_of(data))
 
 
 def _of_data_set(path: Path, choices: Choices, tell: Callable[[str], None]) -> ExampleSet:
@@ -81,7 +83,7 @@ def _of_data_set(path: Path, choices: Choices, tell: Callable[[str], None]) -> E
     rows: Sequence[Row] = list(importers.read(path))
     if any(map(_lacks_vector, rows)):  # the model takes seconds to load
         rows = with_vectors(rows, load_encoder())
-    replay = Replay(State(dimension_of(rows)))
+    replay = Replay(State(dimension_of(rows)), choices.consent)
     replay.run(_counted(of_rows(rows), "replaying the data set", tell))
     return replay.example_set(choices)
 

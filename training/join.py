@@ -8,9 +8,10 @@ from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
+from ranker.consent import ConsentSettings
 from ranker.state import NONE
 from training.aftermath import Aftermath
-from training.choices import choose, on_screen
+from training.choices import choose, on_screen, people_in
 from training.examples import About, Choices, ExampleSet, Outcomes
 from training.served import Served
 
@@ -19,19 +20,23 @@ _CALLER = "caller"
 """The source that answers of RankPosts name."""
 
 
-def join(log: Path, history: Iterable[journal_pb2.Entry], choices: Choices) -> ExampleSet:
+def join(
+    log: Path, history: Iterable[journal_pb2.Entry], choices: Choices, key: bytes | None = None
+) -> ExampleSet:
     """The examples of an impressions log, which is a folder, and of the journal's entries from the first on.
 
-    Features, probabilities and scores are those of the log, bit for bit; nothing is computed anew.
+    `key`: that of the data folder (`ranker.seen.key_of`), to note whose rows they are. Features,
+    probabilities and scores are those of the log, bit for bit; nothing is computed anew.
     """
     served = Served(log)
-    aftermath = Aftermath(served)
+    aftermath = Aftermath(served, choices.consent or ConsentSettings())
     for entry in history:
         aftermath.take(entry)
     outcomes = aftermath.outcomes()
     sight = outcomes.kind == _IMPRESSION
     seen = _seen(served, outcomes[sight], choices)
-    chosen = choose(served.impressions, outcomes[~sight], seen, served.names, choices)
+    refusals = aftermath.refusals(outcomes[sight])
+    chosen = choose(served.impressions, outcomes[~sight], seen, served.names, choices, refusals)
     about = About(
         **choices.model_dump(),
         made_by="the impressions log",
@@ -40,7 +45,9 @@ def join(log: Path, history: Iterable[journal_pb2.Entry], choices: Choices) -> E
         variants=tuple(served.variants.names),
         counts=served.counts | {"late_events": aftermath.late} | chosen.counts,
     )
-    return ExampleSet(served.examples(chosen), aftermath.posts(), about).compact()
+    examples = served.examples(chosen)
+    people = people_in(examples, served.viewer_ids.names, aftermath.author_of, aftermath.author_names, key)
+    return ExampleSet(examples, aftermath.posts(), about, people).compact()
 
 
 def _seen(served: Served, sights: Outcomes, choices: Choices) -> NDArray[np.bool_]:

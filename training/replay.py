@@ -21,12 +21,14 @@ from numpy.typing import NDArray
 
 from ranker import features, heads, query
 from ranker.candidates import Candidates
+from ranker.consent import ConsentSettings
 from ranker.fold import Fold
 from ranker.query import Ask, Query
 from ranker.state import NONE, State
 from ranker.state.ids import Ids
 from ranker.state.recent_ids import RecentIds
-from training.choices import Names, choose
+from training.choices import Names, choose, people_in
+from training.consent import Consents, Refusals, refused_by
 from training.examples import (
     About,
     Choices,
@@ -90,8 +92,9 @@ class Replay:
     after what the viewer did with the post: its features would know.
     """
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, defaults: ConsentSettings | None = None) -> None:
         self.state = state
+        self.consents = Consents(defaults or ConsentSettings())
         self.fold = Fold(state)
         self.viewer_ids, self.post_ids, self.request_ids = Ids(), Ids(), Ids()
         """What the numbers in the examples stand for."""
@@ -102,10 +105,14 @@ class Replay:
         self._shown = _Columns()
         self._done = _Columns()
         self._groups = 0
+        self._author_ids = Ids()
+        self._author_of: dict[int, int] = {}
+        """Authors of the posts that were shown, by post number."""
 
     def run(self, history: Iterable[Record]) -> None:
         """Fold a history, or the next part of one."""
         for position, entry in history:
+            self.consents.take(entry)
             if entry.WhichOneof("change") == "events":
                 self._events(position, entry)
             else:
@@ -125,16 +132,35 @@ class Replay:
         examples = labelled(self._impressions(), self._outcomes())
         return examples if until_ms is None else examples[examples.time_ms + _LONGEST_MS <= until_ms]
 
-    def example_set(self, choices: Choices) -> ExampleSet:
-        """The impressions that become examples. Every impression that a history tells of was seen."""
+    def example_set(self, choices: Choices, key: bytes | None = None) -> ExampleSet:
+        """The impressions that become examples. Every impression that a history tells of was seen.
+
+        `key`: see `join`.
+        """
         impressions, outcomes = self._impressions(), self._outcomes()
         names = Names(self.viewer_ids.names, self.post_ids.names, self.request_ids.names)
         seen = np.ones(len(impressions), np.bool_)
-        chosen = choose(impressions, outcomes, seen, names, choices)
+        chosen = choose(impressions, outcomes, seen, names, choices, self._refusals())
         kept = vars(impressions[chosen.rows])
         examples = Examples(**kept, labels=chosen.labels, weight=chosen.weight)
         about = About(**choices.model_dump(), made_by="replay", counts=chosen.counts)
-        return ExampleSet(examples, self.posts(), about).compact()
+        people = people_in(examples, names.viewers, self._authors(), self._author_ids.names, key)
+        return ExampleSet(examples, self.posts(), about, people).compact()
+
+    def _authors(self) -> NDArray[np.int32]:
+        """The author of each post by number, a number of its own; NONE for one that was not shown."""
+        authors = np.full(len(self.post_ids), NONE, np.int32)
+        authors[list(self._author_of)] = list(self._author_of.values())
+        return authors
+
+    def _refusals(self) -> Refusals:
+        of_authors = self.consents.of_people(self._author_ids.names)
+        return Refusals(
+            viewer=self.consents.of_people(self.viewer_ids.names),
+            author=of_authors[np.append(self._authors(), NONE)],
+            post=self.consents.of_posts(self.post_ids.names),
+            row=self._shown.array("refuses", np.uint8),
+        )
 
     def posts(self) -> Posts:
         """What the state knows of the posts that the examples number."""
@@ -183,10 +209,17 @@ class Replay:
         places = _places(group)
         for row in kept.tolist():
             what = {"place": places[row], "surface": group[row].surface or types_pb2.SURFACE_FOR_YOU}
-            self._shown.add(
-                group=self._groups, time_ms=group[row].time_ms, **what, **self._numbers(group[row])
-            )
+            what |= self._numbers(group[row]) | {"refuses": refused_by(group[row])}
+            self._shown.add(group=self._groups, time_ms=group[row].time_ms, **what)
+            self._learn_author(what["post"], int(slots[row]))
         self._groups += 1
+
+    def _learn_author(self, post: int, slot: int) -> None:
+        """Note whose post it is, while the state knows."""
+        if post not in self._author_of:
+            author = int(self.state.posts.author[slot])
+            name = self.state.user_ids.text(author) if author != NONE else ""
+            self._author_of[post] = number_of(self._author_ids, name)
 
     def _viewer(self, first: _Event) -> Query:
         """The viewer of an impression, as of the first impression of its answer."""
@@ -210,6 +243,7 @@ class Replay:
 
     def _note(self, event: _Event) -> None:
         what = {"kind": event.kind, "dwell_ms": event.dwell_ms, "undo": event.undo}
+        what["refuses"] = refused_by(event)
         self._done.add(time_ms=event.time_ms, **what, **self._numbers(event))
 
     def _numbers(self, event: _Event) -> dict[str, int]:
@@ -235,6 +269,7 @@ class Replay:
             **{name: self._done.array(name, np.int64) for name in ("time_ms", "dwell_ms")},
             kind=self._done.array("kind", np.int8),
             undo=self._done.array("undo", np.bool_),
+            refuses=self._done.array("refuses", np.uint8),
         )
 
 

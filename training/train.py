@@ -153,7 +153,7 @@ def train(
     knobs = knobs or Knobs()
     trained = fit(examples.examples, knobs, tell, examples.about.heads)
     facts = facts_of(trained, examples, knobs, licence or examples.about.licence, examples_from)
-    return save_bundle(models, trained.model.forest, facts), trained
+    return save_bundle(models, trained.model.forest, facts, examples.people), trained
 
 
 def facts_of(
@@ -177,6 +177,7 @@ def facts_of(
         examples=len(examples.examples),
         examples_sha256=examples.sha256,
         examples_from=examples_from,
+        people=examples.people.facts if examples.people else None,
         seed=knobs.seed,
         knobs=knobs.model_dump(),
         position=trained.position,

@@ -79,6 +79,7 @@ def logged(world: World) -> ExampleSet:
         time_ms=history.time_ms[done],
         dwell_ms=history.dwell_ms[done],
         undo=np.zeros(int(done.sum()), np.bool_),
+        refuses=np.zeros(int(done.sum()), np.uint8),
     )
     said = About(made_by="simulation", variants=tuple(f"{EXPERIMENT.name}/{name}" for name in names))
     return ExampleSet(labelled(impressions, outcomes), _posts(world.post_count), said)

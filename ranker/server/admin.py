@@ -169,6 +169,7 @@ def _model(listed: bundle.Listing, active: str, in_service: InService) -> admin_
         shadow=listed.version == in_service.shadow,
         variants=[one.name for one in variants if one.model_version == listed.version],
         problem=listed.problem,
+        saw_erased=listed.saw_erased,
     )
     if facts := listed.manifest:
         model.created_ms = facts.created_ms

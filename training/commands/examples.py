@@ -35,6 +35,9 @@ def examples(
     exclude: Annotated[
         list[str] | None, typer.Option(help="A rule against bots, rule=value, or a TOML file of rules.")
     ] = None,
+    stays: Annotated[
+        bool, typer.Option("--stays", help="The files stay in the network: keep who refuses export only.")
+    ] = False,
     licence: Annotated[str, typer.Option(help="Licence of the data, for the manifest.")] = "unknown",
     as_json: Json = False,
 ) -> None:
@@ -42,7 +45,7 @@ def examples(
 
     --data joins the impressions log with the journal, or replays the journal where nothing is logged; --from
     replays a data set. The rules of --exclude: viewers=PATTERN, actions_an_hour=N, answers_a_day=N,
-    clicks_without_dwell=N.
+    clicks_without_dwell=N. Who refuses training is left out, and who refuses export too, save with --stays.
 
     Example: feedrank examples --data ./feedrank-data --out ./examples --negatives 0.2
     Example: feedrank examples --from ./history.jsonl --out ./examples --exclude "viewers=test-*"
@@ -60,6 +63,7 @@ def examples(
         negatives=negatives,
         seed=seed,
         exclude=Exclusions.of(exclude or []),
+        leaves=not stays,
         licence=licence,
     )
     example_files.refuse_existing(out)
