@@ -12,7 +12,7 @@ import numpy as np
 import structlog
 
 from embeddings.cores import usable_cores
-from ranker import snapshot, warmup
+from ranker import consent, snapshot, warmup
 from ranker.archive import Archive, history, holds_all
 from ranker.board import PRIMARY, Board
 from ranker.candidates import View
@@ -140,6 +140,7 @@ class Service:
             trim=settings.upkeep.trim and self.owns_journal,
             index=self.slices,
         )
+        consent.write(data, settings.consent)
         self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data)
         opening.callback(self._last_snapshot)
         return [self.upkeep, *([self.vectorizer] if settings.embedder.enabled else [])]
