@@ -155,6 +155,5 @@ def _breaks(seed: int) -> bool:
     try:
         run(seed)
     except Violation as violation:
-        assert f"--seed {seed}" in str(violation)
-        return True
+        return f"--seed {seed}" in str(violation)
     return False
