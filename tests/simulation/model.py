@@ -321,7 +321,9 @@ def parent_of(row: types_pb2.Post) -> tuple[str, str]:
     return "", ""
 
 
-_FOLDED = str.maketrans({"é": "e", "É": "e", "ü": "u", "Ü": "u", "!": " ", ",": " ", ".": " ", "-": " "})
+_FOLDED = str.maketrans(
+    {"é": "e", "É": "e", "ü": "u", "Ü": "u", "ä": "a", "Ä": "a", "!": " ", ",": " ", ".": " ", "-": " "}
+)
 
 
 def holds(text: str, word: str) -> bool:
