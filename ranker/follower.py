@@ -1,6 +1,7 @@
 """The follower: the one thread that reads the journal and folds it."""
 
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 
@@ -8,8 +9,9 @@ import structlog
 from feedrank.journal.v1 import journal_pb2
 from google.protobuf.message import DecodeError
 
+from ranker.archive import Archive
 from ranker.board import Board
-from ranker.errors import JournalUnavailable
+from ranker.errors import JournalError, JournalUnavailable
 from ranker.fold import Fold
 from ranker.journal import Journal, Record, order
 
@@ -17,6 +19,8 @@ log = structlog.get_logger()
 
 _BLOCK_MS = 500
 _PAUSE_S = 0.1
+_AWAY_S = 2.0
+"""Longer than a read takes: who was away so long looks whether the journal went on without it."""
 _PATIENCE_S = 0.02
 """An entry that none follows lets readers go first for so long: most then wait for no entry."""
 
@@ -24,8 +28,14 @@ _PATIENCE_S = 0.02
 class Follower:
     """Folds journal entries as they come; tells those who wait for one."""
 
-    def __init__(self, journal: Journal, fold: Fold, board: Board | None = None) -> None:
-        """`board`: where the other workers see how far this one is; None: there are none."""
+    def __init__(
+        self, journal: Journal, fold: Fold, board: Board | None = None, archive: Archive | None = None
+    ) -> None:
+        """`board`: where the other workers see how far this one is; None: there are none.
+
+        `archive`: what was trimmed from the journal, for one that was away.
+        """
+        self.archive = archive
         self.journal = journal
         self.fold = fold
         self.board = board or Board()
@@ -33,6 +43,7 @@ class Follower:
         """Entries that could not be folded, the last ones, each with the reason."""
         self.poison_count = 0
         self.connected = True
+        self._read_at = time.monotonic()
         self._folded = threading.Condition()
         self._jobs: deque[Callable[[], None]] = deque()
         self._stop = threading.Event()
@@ -95,19 +106,51 @@ class Follower:
                 self._follow()
             except JournalUnavailable as error:
                 self._lost(error)
+            except JournalError as error:
+                log.error("journal_gap", reason=str(error))
+                self._stop.set()
             except Exception:
                 log.exception("fold_failed")
                 self._stop.wait(_PAUSE_S)
 
     def _follow(self) -> None:
-        records = self.journal.read(self.fold.state.position, block_ms=_BLOCK_MS)
+        before = self.fold.state.position
+        records = self.journal.read(before, block_ms=_BLOCK_MS)
+        if self._was_away() and self._look_back():
+            records = []  # some of them were in the archive too: they are read again
         self.connected = True
         for record in records:
             self.apply(record, _PATIENCE_S if record is records[-1] else 0.0)
-        if records:
+        if order(self.fold.state.position) > order(before):
             self.board.fold(self.fold.state.position)
             with self._folded:
                 self._folded.notify_all()
+
+    def _was_away(self) -> bool:
+        """Whether the last read is so long ago that the journal may not be what it was."""
+        since, self._read_at = self._read_at, time.monotonic()
+        return not self.connected or self._read_at > since + _AWAY_S
+
+    def _look_back(self) -> bool:
+        """After a read: fold from the archive what was trimmed beneath; whether there was any.
+
+        JournalError where the archive has it not: this worker must not go on with a gap.
+        """
+        position = self.fold.state.position
+        if position and self.journal.go_past(position):
+            repair = "take a snapshot: it holds what was lost"
+            log.error("journal_lost_entries", position=position, repair=repair)
+        try:
+            self.journal.check_unbroken(position)
+            return False
+        except JournalError:
+            if self.archive is None or order(self.archive.last) <= order(position):
+                raise
+        log.warning("journal_trimmed_beneath", position=position, archived=self.archive.last)
+        for record in self.archive.records(position):
+            self.apply(record)
+        self.journal.check_unbroken(self.fold.state.position)
+        return True
 
     def _lost(self, error: JournalUnavailable) -> None:
         if self.connected:

@@ -4,14 +4,18 @@ An entry that `append` returned for is in the log; how safe the log is on disk i
 (`appendfsync always` in the embedded one). Positions are stream ids, such as "1763800000000-0".
 """
 
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import TypeVar
 from urllib.parse import quote
 
 import redis
+import structlog
 from feedrank.journal.v1 import journal_pb2
 from redis.backoff import NoBackoff
 from redis.retry import Retry
@@ -19,10 +23,15 @@ from redis.retry import Retry
 from ranker.errors import JournalError, JournalUnavailable
 from ranker.known import STAMP
 
+log = structlog.get_logger()
+
 STREAM = "feedrank:journal"
 START = "0-0"
 _FIELD = b"e"
+_A_BLOCK = "stream-node-max-entries"
 _ANSWER_WITHIN_S = 2.0
+_ROOM = 1 << 20
+"""Bytes: a disk with less is as good as full."""
 # An entry may be as long as the longest message.
 _BATCH_ENTRIES = 64
 
@@ -57,15 +66,17 @@ class Journal:
     does again, and the others are told so at once: nobody waits in vain.
     """
 
-    def __init__(self, client: redis.Redis, stream: str = STREAM) -> None:
+    def __init__(self, client: redis.Redis, stream: str = STREAM, folder: Path | None = None) -> None:
+        """`folder`: where the server keeps it, if that is known here."""
         self._client = client
         self._stream = stream
+        self._folder = folder
         self._lost = ""
         """Why the server is known not to answer; empty where it does."""
         self._finding_out = threading.Lock()
 
     @classmethod
-    def connect(cls, url: str, stream: str = STREAM) -> "Journal":
+    def connect(cls, url: str, stream: str = STREAM, folder: Path | None = None) -> "Journal":
         """A journal on a server at redis://, rediss:// or unix://; it need not answer yet."""
         try:
             client = redis.from_url(
@@ -73,12 +84,12 @@ class Journal:
             )
         except ValueError as error:
             raise JournalUnavailable(f"{url!r} is no address of a Valkey or Redis server: {error}") from error
-        return cls(client, stream)
+        return cls(client, stream, folder)
 
     @classmethod
-    def at_socket(cls, socket: Path, stream: str = STREAM) -> "Journal":
+    def at_socket(cls, socket: Path, stream: str = STREAM, folder: Path | None = None) -> "Journal":
         """A journal on a server that listens on a Unix socket."""
-        return cls.connect(f"unix://{quote(str(socket))}", stream)
+        return cls.connect(f"unix://{quote(str(socket))}", stream, folder)
 
     def append(self, entry: Entry | bytes) -> str:
         """Write one entry, serialised or not; its position. It is acknowledged: the server has it as its
@@ -119,7 +130,7 @@ class Journal:
         except redis.ResponseError:  # no stream yet
             return
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
         if facts.get("entries-added", facts["length"]) == facts["length"]:
             return
         first = (facts["first-entry"] or [facts["last-generated-id"]])[0].decode()
@@ -134,7 +145,7 @@ class Journal:
         try:
             self._client.xtrim(self._stream, minid=upto, approximate=False)
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
 
     def _asked(self, command: Callable[[], R], *, waits: bool = False) -> R:
         """What the server answers. `waits`: ask in any case, as who follows does."""
@@ -146,14 +157,92 @@ class Journal:
             self._lost = ""
             return answer
         except (redis.ConnectionError, redis.TimeoutError) as error:
-            unavailable = _unavailable(error)
+            unavailable = self._unavailable(error)
             self._lost = str(unavailable)
             raise unavailable from error
         except redis.RedisError as error:
-            raise _unavailable(error) from error
+            raise self._unavailable(error) from error
         finally:
             if finds_out:
                 self._finding_out.release()
+
+    def _unavailable(self, error: Exception) -> JournalUnavailable:
+        if self._folder is not None and _is_full(self._folder):
+            return JournalUnavailable(
+                f"the disk of {self._folder} is full: make room there, and writes are taken again"
+            )
+        return JournalUnavailable(
+            f"the journal does not answer ({error}): check the Valkey server and try again"
+        )
+
+    def go_past(self, position: str) -> bool:
+        """Have the next entry come after a position that was folded; whether the journal ended before it.
+
+        A server that lost its newest entries, or was replaced by one that never had them, whose clock is
+        behind too, would give positions that everybody has passed: what is written there is never folded.
+        """
+        try:
+            facts = self._client.xinfo_stream(self._stream)
+        except redis.ResponseError:  # no stream yet
+            facts = {"last-generated-id": b"0-0"}
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+        if order(facts["last-generated-id"].decode()) >= order(position):
+            return False
+        self._set_last(position, there="length" in facts)
+        return True
+
+    def _set_last(self, position: str, *, there: bool) -> None:
+        try:
+            if not there:  # a stream is made with its first entry, or with a group
+                self._client.xgroup_create(self._stream, "making", mkstream=True)
+                self._client.xgroup_destroy(self._stream, "making")
+            self._client.execute_command("XSETID", self._stream, position)  # type: ignore[no-untyped-call]
+        except redis.ResponseError as error:
+            repair = "allow the account XSETID and XGROUP: until its clock has passed, writes are refused"
+            log.error("journal_not_set_right", position=position, reason=str(error), repair=repair)
+        except redis.RedisError as error:
+            raise self._unavailable(error) from error
+
+    @contextmanager
+    def own_block(self, *, owned: bool) -> Iterator[None]:
+        """What is appended meanwhile shares no block of the stream's memory with what was there before.
+
+        A trim frees whole blocks; in others it leaves the bytes of what it removed. Only an `owned` server's
+        settings are changed.
+        """
+        before: dict[str, str] = {}
+        if owned:
+            before = self._asked(lambda: self._client.config_get(_A_BLOCK))
+            self._asked(lambda: self._client.config_set(_A_BLOCK, 1))
+        try:
+            yield
+        finally:
+            for name, value in before.items():
+                self._asked(lambda name=name, value=value: self._client.config_set(name, value))  # type: ignore[misc]
+
+    def rewrite(self, folder: Path, timeout_s: float) -> None:
+        """Have an embedded server write its append-only file anew, so that what was trimmed is not in it.
+
+        `folder`: where the server lives. Returns when no older file is left; JournalUnavailable when that
+        takes too long.
+        """
+        end = time.monotonic() + timeout_s
+        asked = False
+        while time.monotonic() < end:
+            facts = self._asked(lambda: self._client.info("persistence"))
+            if not (facts["aof_rewrite_in_progress"] or facts.get("aof_rewrite_scheduled")):
+                if not asked:
+                    self._asked(self._client.bgrewriteaof)
+                    asked = True
+                elif facts["aof_last_bgrewrite_status"] != "ok":
+                    raise JournalUnavailable(
+                        f"the journal's file was not rewritten: read {folder / 'valkey.log'}"
+                    )
+                elif _only_current(folder / "appendonlydir"):
+                    return
+            time.sleep(0.02)
+        raise JournalUnavailable(f"the journal's file isn't rewritten yet: read {folder}/valkey.log")
 
     def ping(self) -> bool:
         """Whether the server answers."""
@@ -167,10 +256,21 @@ class Journal:
         self._client.close()
 
 
+def _is_full(folder: Path) -> bool:
+    try:
+        return shutil.disk_usage(folder).free < _ROOM
+    except OSError:
+        return False
+
+
+def _only_current(folder: Path) -> bool:
+    """Whether a folder of append-only files has those of its manifest only."""
+    held = {path.name for path in folder.iterdir()}
+    manifests = {name for name in held if name.endswith(".manifest")}
+    told = "".join((folder / name).read_text() for name in manifests).split()
+    return held - manifests <= {name for word, name in pairwise(told) if word == "file"}
+
+
 def _flat(batch: list) -> list:  # type: ignore[type-arg]
     """RESP3 nests a stream's entries once more than RESP2 does."""
     return batch[0] if batch and isinstance(batch[0], list) else batch
-
-
-def _unavailable(error: Exception) -> JournalUnavailable:
-    return JournalUnavailable(f"the journal does not answer ({error}): check the Valkey server and try again")

@@ -99,7 +99,7 @@ class Service:
             self.journal = opening.enter_context(joined_journal(settings))
         self._when_open(self)
         fold = Fold(self.state, self.slices)
-        self.follower = Follower(self.journal, fold, board)
+        self.follower = Follower(self.journal, fold, board, Archive(data / "archive"))
         warmup.touch_everything(self.state.dimension, settings)
         self._program_bytes = resident_bytes()
         self._restore(data)
@@ -209,7 +209,8 @@ def open_journal(settings: Settings) -> Iterator[Journal]:
 def joined_journal(settings: Settings) -> Iterator[Journal]:
     """The journal of the settings, whose server another worker keeps."""
     if settings.journal == EMBEDDED:
-        journal = Journal.at_socket(EmbeddedValkey(settings.data / "journal").socket)
+        folder = settings.data / "journal"
+        journal = Journal.at_socket(EmbeddedValkey(folder).socket, folder=folder)
     else:
         journal = Journal.connect(settings.journal)
     with closing(journal):
