@@ -186,12 +186,22 @@ class Service:
             entries += 1
             if entries % 10_000 == 0:
                 log.info("restoring", entries=entries, position=self.state.position)
+        if self.is_primary and self.state.position and self.journal.go_past(self.state.position):
+            log.warning(
+                "journal_ends_early",
+                position=self.state.position,
+                reason="what lay between is in this state only: a restored backup begins so, else the "
+                "journal's server lost it, and a snapshot taken now keeps it",
+            )
         log.info("restored", entries=entries, posts=posts.size, users=self.state.users.size)
 
     def _last_snapshot(self) -> None:
         """After the threads have ended: what the next start need not fold again."""
         if self.state.position and snapshot.latest(self.upkeep.snapshots) != self.state.position:
-            snapshot.save(self.state, self.upkeep.snapshots, self.slices)
+            try:
+                snapshot.save(self.state, self.upkeep.snapshots, self.slices)
+            except OSError as error:  # a full disk, perhaps: the journal has it all
+                log.error("last_snapshot_not_written", reason=str(error), repair="make room on the disk")
 
 
 @contextmanager
