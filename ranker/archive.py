@@ -6,7 +6,7 @@ never change.
 
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import dropwhile
 from pathlib import Path
 
@@ -28,8 +28,25 @@ class Archive:
         self.folder = folder
 
     def files(self) -> list[Path]:
-        """The files, in the journal's order."""
-        return sorted(self.folder.glob("*.parquet"))
+        """The files, in the journal's order.
+
+        Of two of one span, which a rewriting that was cut short leaves, the newer counts.
+        """
+        whole = [(path.stat().st_mtime_ns, path) for path in self.folder.glob("*.parquet") if path.exists()]
+        return sorted({path.stem.rpartition("_")[0]: path for _, path in sorted(whole)}.values())
+
+    def rewrite(self, change: Callable[[Record], Record]) -> None:
+        """Put each record through a change that keeps its position. Files whose records stay are left."""
+        for path in self.files():
+            records = self.read(path)
+            changed = [change(record) for record in records]
+            if changed != records:
+                self._write(changed)
+        current = set(self.files())
+        for path in [*self.folder.glob("*.parquet"), *self.folder.glob("*.tmp")]:
+            if path not in current:
+                path.unlink()
+        sync(self.folder)
 
     @property
     def last(self) -> str:
@@ -80,7 +97,13 @@ class Archive:
         """All records after a position, in order."""
         for path in self.files():
             if order(path.stem.split("_")[1]) > order(after):
-                yield from dropwhile(lambda record: order(record[0]) <= order(after), self.read(path))
+                found = path if path.exists() else self._rewritten(path)
+                yield from dropwhile(lambda record: order(record[0]) <= order(after), self.read(found))
+
+    def _rewritten(self, path: Path) -> Path:
+        """What took the place of a file meanwhile."""
+        span = path.stem.rpartition("_")[0]
+        return next((one for one in self.files() if one.stem.rpartition("_")[0] == span), path)
 
 
 def history(archive: Archive, journal: Journal, after: str = "") -> Iterator[Record]:

@@ -10,7 +10,8 @@ import os
 import struct
 import time
 import zlib
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +21,8 @@ import structlog
 
 from ranker import features, heads
 from ranker.archive import sync
+from ranker.fold.erasure import Erased
+from ranker.journal import order
 from ranker.surfaces import FACTORS
 
 log = structlog.get_logger()
@@ -176,6 +179,63 @@ def _write(table: pa.Table, path: Path) -> None:
         os.fsync(file.fileno())
     temporary.rename(path)
     sync(path.parent)
+
+
+def take_out(path: Path, erased: Iterable[Erased], posts: Mapping[str, str]) -> Counter[str]:
+    """Write a file again without the rows of erased people; how many went, by person.
+
+    Those are rows that were served to them, and rows of their posts, which `posts` gives with their authors:
+    a row without its post and features would be of no use. The place of a row says where it stood, so those
+    that stay mean what they meant.
+    """
+    few = _read_columns(path)
+    if few is None:
+        return Counter()
+    kept, whose = kept_of(few, erased, posts)
+    if whose:
+        table = _parquet(path)
+        left = table.filter(kept) if table is not None else None
+        if left is not None and left.num_rows:
+            _write(left, path)
+        else:
+            path.unlink(missing_ok=True)
+            sync(path.parent)
+    return whose
+
+
+def read_open(path: Path) -> pa.Table | None:
+    """The rows of a segment; None when it became a Parquet file meanwhile."""
+    try:
+        return _segment(path)
+    except FileNotFoundError:
+        return None
+
+
+def kept_of(
+    table: pa.Table, erased: Iterable[Erased], posts: Mapping[str, str]
+) -> tuple[pa.BooleanArray, Counter[str]]:
+    """Which rows name no erased person, and how many name whom. What came after an erasure is another's."""
+    places = {one.user_id: order(one.entry_id) for one in erased}
+    names = [table[name].to_pylist() for name in ("viewer_id", "post_id", "entry_id")]
+    kept, whose = [], Counter[str]()
+    for viewer, post, entry_id in zip(*names, strict=True):
+        author = posts.get(post, "")
+        at = order(entry_id) if viewer in places or author in places else (0, 0)
+        gone = {name for name in (viewer, author) if name in places and at < places[name]}
+        whose.update(gone)
+        kept.append(not gone)
+    return pa.array(kept, pa.bool_()), whose
+
+
+def _read_columns(path: Path) -> pa.Table | None:
+    try:
+        return pq.read_table(pa.BufferReader(path.read_bytes()), columns=["viewer_id", "post_id", "entry_id"])
+    except FileNotFoundError:
+        return None
+    except (pa.ArrowException, OSError, ValueError) as error:
+        set_aside(path, str(error))
+        path.with_suffix(DAMAGED).unlink(missing_ok=True)
+        return None
 
 
 def bound(folder: Path, oldest_ms: int, most_bytes: int) -> None:

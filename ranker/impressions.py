@@ -10,6 +10,7 @@ counted, and hurts no answer.
 import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -26,13 +27,17 @@ from ranker import heads
 from ranker.archive import sync
 from ranker.board import PRIMARY
 from ranker.errors import JournalUnavailable
+from ranker.fold.erasure import Erased
 from ranker.heads import DAY_MS
 from ranker.impression_files import OPEN, SCHEMA, Segment, bound, finish, named, set_aside, worker_of
-from ranker.journal import Journal, now_ms
+from ranker.journal import Journal, now_ms, order
 from ranker.pipeline import Scorer
 from ranker.surfaces import FACTORS
 
 log = structlog.get_logger()
+
+_ERASED = 100
+"""The last people who were erased: answers that were made before wait for seconds."""
 
 
 class ImpressionSettings(BaseModel, frozen=True, extra="forbid"):
@@ -116,6 +121,8 @@ class ImpressionLog:
         self._newest_ms = 0
         self._flushed = -np.inf
         self._failing = False
+        self._erased: deque[Erased] = deque(maxlen=_ERASED)
+        self._must_finish = False
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="impressions", daemon=True)
 
@@ -137,6 +144,11 @@ class ImpressionLog:
             except queue.Full:
                 with suppress(queue.Empty):
                     self.dropped += len(self._queue.get_nowait().post_ids)
+
+    def forget(self, erased: Erased) -> None:
+        """Log nothing more that was made while somebody was here who is erased; make the open file whole."""
+        self._erased.append(erased)
+        self._must_finish = True
 
     def _run(self) -> None:
         self._safely(self._recover)
@@ -166,6 +178,10 @@ class ImpressionLog:
             self._flush()
         if served := [answer for answer in answers if answer.counts_as_served]:
             self._enter(served)
+        if self._must_finish:
+            self._must_finish = False
+            self._flush()
+            self._finish()
         if self._segment is not None and self._is_due(self._segment):
             self._finish()  # last: it takes longest, and whatever stands in its way costs nothing else
 
@@ -175,7 +191,15 @@ class ImpressionLog:
         answers: list[Answer] = []
         with suppress(queue.Empty):  # `record` takes some away when the queue is full
             answers.extend(self._queue.get_nowait() for _ in range(self._queue.qsize()))
-        return answers
+        return [answer for answer in answers if not self._is_of_erased(answer)] if self._erased else answers
+
+    def _is_of_erased(self, answer: Answer) -> bool:
+        """Whether an answer names somebody who is erased since; the whole page goes, there are few."""
+        return any(
+            order(answer.entry_id) < order(one.entry_id)
+            and (answer.viewer_id == one.user_id or not set(one.post_ids).isdisjoint(answer.post_ids))
+            for one in self._erased
+        )
 
     def _enter(self, answers: list[Answer]) -> None:
         pages = [

@@ -211,15 +211,15 @@ class Journal:
         A trim frees whole blocks; in others it leaves the bytes of what it removed. Only an `owned` server's
         settings are changed.
         """
-        before: dict[str, str] = {}
+        before: dict[str | None, str | None] = {}
         if owned:
             before = self._asked(lambda: self._client.config_get(_A_BLOCK))
             self._asked(lambda: self._client.config_set(_A_BLOCK, 1))
         try:
             yield
         finally:
-            for name, value in before.items():
-                self._asked(lambda name=name, value=value: self._client.config_set(name, value))  # type: ignore[misc]
+            if before:
+                self._asked(lambda: self._client.config_set(_A_BLOCK, before[_A_BLOCK] or 100))
 
     def rewrite(self, folder: Path, timeout_s: float) -> None:
         """Have an embedded server write its append-only file anew, so that what was trimmed is not in it.

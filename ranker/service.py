@@ -19,10 +19,12 @@ from ranker.candidates import View
 from ranker.compaction import Compactor
 from ranker.errors import SettingsError
 from ranker.fold import Fold
+from ranker.fold.erasure import Erased
 from ranker.follower import Follower
 from ranker.impressions import ImpressionLog
 from ranker.journal import Journal
 from ranker.models import Loader, Models
+from ranker.privacy.erasures import Erasures
 from ranker.sessions import Sessions
 from ranker.settings import ServerSettings, Settings
 from ranker.slices import Slices
@@ -64,7 +66,8 @@ class Service:
     lock: IO[str]
     """The primary's hold on the data folder; who inherits the file holds it too."""
     upkeep: Upkeep
-    """Of the primary only, as is the vectorizer."""
+    """Of the primary only, as are the vectorizer and the erasures."""
+    erasures: Erasures
     vectorizer: Vectorizer
 
     def __init__(
@@ -100,6 +103,9 @@ class Service:
         self._when_open(self)
         fold = Fold(self.state, self.slices)
         self.follower = Follower(self.journal, fold, board, Archive(data / "archive"))
+        if self.is_primary:
+            self.erasures = Erasures(data)
+            fold.when_erased.append(self.erasures.note)
         warmup.touch_everything(self.state.dimension, settings)
         self._program_bytes = resident_bytes()
         self._restore(data)
@@ -120,6 +126,7 @@ class Service:
             self.impressions,
             settings.exploration,
         )
+        fold.when_erased += [self.impressions.forget, lambda erased: self._end_sessions(erased)]
         self.writer = Writer(self.journal, self.follower)
         keepers = self._keepers(opening) if self.is_primary else []
         compactor = Compactor(self.slices, self.state.turn.read)
@@ -143,7 +150,14 @@ class Service:
         consent.write(data, settings.consent)
         self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data)
         opening.callback(self._last_snapshot)
-        return [self.upkeep, *([self.vectorizer] if settings.embedder.enabled else [])]
+        self.erasures.attend(self.journal, self.follower, self.upkeep, owns_journal=self.owns_journal)
+        return [self.upkeep, self.erasures, *([self.vectorizer] if settings.embedder.enabled else [])]
+
+    def _end_sessions(self, erased: Erased) -> None:
+        """In other sessions the posts are ids that nothing has any more, and they are passed over."""
+        ended = self.sessions.end(erased.user_id)
+        if self.is_primary:
+            self.erasures.count_sessions(erased.entry_id, ended)
 
     def ailing(self) -> list[tuple[str, str]]:
         """What answers lack for now, as stage and reason: the journal's news, the vectors of new posts."""

@@ -139,6 +139,22 @@ class Sessions:
             raise InvalidArgument("cursor", "cursor was not given by this service: start again without it")
         return session, place
 
+    def of(self, viewer_id: str) -> list[dict[str, str | int | list[str]]]:
+        """What is kept of a viewer's sessions, for the viewer to read."""
+        with self._lock:
+            held = [one for one in self._open.values() if one.ask.viewer_id == viewer_id]
+        return [
+            {"session_id": one.name, "surface": one.ask.surface, "post_ids": one.ids.texts()} for one in held
+        ]
+
+    def end(self, viewer_id: str) -> int:
+        """End the sessions of a viewer; how many there were."""
+        with self._lock:
+            ended = [key for key, one in self._open.items() if one.ask.viewer_id == viewer_id]
+            for key in ended:
+                del self._open[key]
+        return len(ended)
+
     @property
     def nbytes(self) -> int:
         """Bytes, estimated: of a session itself, and of each place an id and some numbers."""

@@ -33,6 +33,8 @@ _NAME = re.compile(r"\d+-\d+")
 _INDEX = "index."
 _READERS = 2
 _MAPPED = 1 << 20
+_COUNTS = ("lengths", "room")
+"""Arrays that say how many places of the others beside them each row has."""
 
 log = structlog.get_logger()
 
@@ -81,13 +83,16 @@ def draft_of(arrays: Iterable[tuple[str, Array]], facts: Mapping[str, int | str]
     return Draft(path, tuple(names), facts)
 
 
-def finish(draft: Draft) -> Path:
-    """Put a draft on disk, seal it, keep the newest two snapshots, and return its path."""
+def finish(draft: Draft, *, alone: bool = False) -> Path:
+    """Put a draft on disk, seal it, keep the newest two snapshots, and return its path.
+
+    `alone`: nothing else stays in the folder.
+    """
     folder, target = draft.path.parent, draft.path.with_suffix("")
-    paths = [draft.path / f"{name}.npy" for name in draft.names]
-    for path in paths:
+    files = [draft.path / f"{name}.npy" for name in draft.names]
+    for path in files:
         _sync_file(path)
-    hashes = dict(zip(draft.names, map(_sha256, paths), strict=True))
+    hashes = dict(zip(draft.names, map(_sha256, files), strict=True))
     manifest = {"format": FORMAT, "reader": READER, "facts": draft.facts, "sha256": hashes}
     sealed = manifest | {"seal": _seal(manifest)}
     (draft.path / "manifest.json").write_bytes(json.dumps(sealed, indent=1).encode())
@@ -95,7 +100,7 @@ def finish(draft: Draft) -> Path:
     shutil.rmtree(target, ignore_errors=True)
     draft.path.rename(target)
     sync(folder)
-    for old in list(_newest_first(folder))[_KEEP:]:
+    for old in [one for one in folder.iterdir() if one != target] if alone else paths(folder)[_KEEP:]:
         shutil.rmtree(old)
     return target
 
@@ -112,6 +117,7 @@ def restore(state: State, folder: Path, index: Index | None = None, *, refold: b
             arrays, facts = _load(path, state.dimension, index=index is not None, refold=refold)
             kept = {n.removeprefix(_INDEX): arrays.pop(n) for n in list(arrays) if n.startswith(_INDEX)}
             _check_forms(arrays, state)
+            _check_lengths(arrays)
             state.load(arrays, facts)
         except SnapshotError as error:
             log.warning("snapshot_refused", path=str(path), reason=str(error))
@@ -190,6 +196,26 @@ def _check_forms(arrays: dict[str, Array], state: State) -> None:
     theirs = {name: (array.dtype, array.shape[1:]) for name, array in arrays.items()}
     if strange := sorted({name for name, _ in ours.items() ^ theirs.items()}):
         raise SnapshotError(f"this version of feedrank holds {', '.join(strange)} in another form")
+
+
+def _check_lengths(arrays: dict[str, Array]) -> None:
+    """Refuse arrays that do not belong together: kernels trust that a row is where its table says."""
+    rows = {name.removesuffix("_ids.lengths"): len(a) for name, a in arrays.items() if "_ids.lengths" in name}
+    for name, array in arrays.items():
+        group, _, part = name.rpartition(".")
+        if group in rows and len(array) != rows[group]:
+            raise SnapshotError(f"{name} has {len(array)} rows, and its table {rows[group]}")
+        if part not in _COUNTS:
+            continue
+        total = int(array.sum(dtype=np.int64))
+        others = [
+            len(other) for each, other in arrays.items() if each.rpartition(".")[0] == group and each != name
+        ]
+        if (len(array) and array.min() < 0) or any(length != total for length in others):
+            raise SnapshotError(f"{name} adds up to {total}, and what it counts has {others} places")
+        table = group.partition(".")[0]
+        if len(array) != rows.get(table.removesuffix("_ids"), len(array)):
+            raise SnapshotError(f"{name} has {len(array)} rows, and its table another number")
 
 
 def _seal(manifest: dict[str, Any]) -> str:

@@ -1,6 +1,8 @@
 """Upkeep: snapshots, the archive, and the journal's trimming, in a thread beside the fold."""
 
 import threading
+from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import Future
 from itertools import takewhile
 from pathlib import Path
@@ -12,7 +14,8 @@ from ranker import snapshot
 from ranker.archive import Archive
 from ranker.errors import FeedrankError
 from ranker.follower import Follower
-from ranker.journal import Journal, order
+from ranker.journal import Journal, Record, order
+from ranker.privacy.redaction import Redaction
 
 log = structlog.get_logger()
 
@@ -71,6 +74,19 @@ class Upkeep:
         log.info("snapshot_written", position=path.name, bytes=size)
         return path.name, size
 
+    def save_without(self, erased: Redaction) -> Counter[str]:
+        """Take erased people out of the archive, and write a snapshot that is the only one from then on.
+
+        Returns how many entries of the archive named each of them.
+        """
+        with self._saving:
+            erased.taken()
+            self.archive.rewrite(erased.redact)
+            found = erased.taken()
+            path = snapshot.finish(self._draft(), alone=True)
+            self._archive(path.name, erased.redact)
+        return found
+
     def _draft(self) -> snapshot.Draft:
         """The state between two entries, written by the fold's own thread; readers go on meanwhile."""
         written, fold = Future[snapshot.Draft](), self._follower.fold
@@ -87,10 +103,10 @@ class Upkeep:
         except TimeoutError as error:
             raise FeedrankError("the fold did not come to rest for a snapshot: try again") from error
 
-    def _archive(self, position: str) -> None:
+    def _archive(self, position: str, change: Callable[[Record], Record] | None = None) -> None:
         after = self.archive.last
-        records = self._journal.records(after)
-        self.archive.append(takewhile(lambda record: order(record[0]) <= order(position), records))
+        records = takewhile(lambda r: order(r[0]) <= order(position), self._journal.records(after))
+        self.archive.append(map(change, records) if change else records)
         if self._trim:
             self._journal.trim(self._follower.board.folded_by_all(position))
 

@@ -66,6 +66,11 @@ class Redaction:
         """The ids of the posts that the people put and nobody since, each with its author."""
         return {name: post.author for name, post in self._posts.items() if post.until == _NEVER}
 
+    def taken(self) -> Counter[str]:
+        """How many entries were redacted since this was asked last, by person."""
+        taken, self.named = self.named, Counter()
+        return taken
+
     def learn(self, records: Iterable[Record]) -> None:
         """Meet the posts of the people; one that another author put since is that one's."""
         for position, payload in records:

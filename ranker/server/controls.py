@@ -1,7 +1,7 @@
-"""The Controls and Privacy services."""
+"""The Controls service."""
 
 import grpc
-from feedrank.v1 import controls_pb2, controls_pb2_grpc, privacy_pb2, privacy_pb2_grpc, types_pb2
+from feedrank.v1 import controls_pb2, controls_pb2_grpc, types_pb2
 
 from ranker import checks, entries
 from ranker.follower import Follower
@@ -43,19 +43,3 @@ class Controls(controls_pb2_grpc.ControlsServicer):
     ) -> controls_pb2.ResetProfileResponse:
         """Not built yet."""
         raise not_built("ResetProfile")
-
-
-class Privacy(privacy_pb2_grpc.PrivacyServicer):
-    """What a person may ask for."""
-
-    def EraseUser(
-        self, request: privacy_pb2.EraseUserRequest, context: grpc.ServicerContext
-    ) -> privacy_pb2.EraseUserResponse:
-        """Not built yet."""
-        raise not_built("EraseUser")
-
-    def ExportUser(
-        self, request: privacy_pb2.ExportUserRequest, context: grpc.ServicerContext
-    ) -> privacy_pb2.ExportUserResponse:
-        """Not built yet."""
-        raise not_built("ExportUser")

@@ -35,11 +35,12 @@ from ranker.follower import Follower
 from ranker.metrics import Metrics
 from ranker.server.admin import Admin
 from ranker.server.admission import Admission, Pressure
-from ranker.server.controls import Controls, Privacy
+from ranker.server.controls import Controls
 from ranker.server.edge import Edge
 from ranker.server.feed import Feed
 from ranker.server.ingest import Ingest
 from ranker.server.passing import Passing, address_at, socket_of
+from ranker.server.privacy import Privacy
 from ranker.server.workers import Workers
 from ranker.service import Service
 from ranker.settings import ServerSettings, Settings
@@ -224,8 +225,8 @@ def _add(server: grpc.Server, service: Service, metrics: Metrics, reads: Pressur
     controls_pb2_grpc.add_ControlsServicer_to_server(
         Controls(service.writer, service.follower, settings.catch_up_s), server
     )
-    privacy_pb2_grpc.add_PrivacyServicer_to_server(Privacy(), server)
     if service.is_primary:
+        privacy_pb2_grpc.add_PrivacyServicer_to_server(Privacy(service), server)
         admin_pb2_grpc.add_AdminServicer_to_server(Admin(service), server)
 
 
