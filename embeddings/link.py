@@ -54,6 +54,8 @@ class EmbedderLink:
         said = self._answers.schema.metadata
         self.model: str = said[b"model"].decode()
         self.dimension = int(said[b"dimension"])
+        if self._answers.schema != vectors_schema(self.model, self.dimension):
+            raise ValueError("it does not say that it answers with vectors of its dimension")
 
     @classmethod
     def connect(cls, socket_path: Path | str, timeout_s: float) -> Self:
@@ -62,7 +64,7 @@ class EmbedderLink:
         while True:
             try:
                 return cls._opened(str(socket_path), deadline - time.monotonic())
-            except (OSError, pa.ArrowException, KeyError) as error:
+            except (OSError, pa.ArrowException, KeyError, TypeError, ValueError, OverflowError) as error:
                 if time.monotonic() + _RETRY_S >= deadline:
                     raise EmbedderUnavailable(
                         f"no embedder answers at {socket_path} after {timeout_s:g} s; see its log, or start "
@@ -86,7 +88,7 @@ class EmbedderLink:
             flat = self._answer(request, deadline).flatten().to_numpy(zero_copy_only=False)
             vectors: NDArray[np.float16] = flat.reshape(len(texts), self.dimension).copy()
             return vectors
-        except (OSError, StopIteration, ValueError, pa.ArrowException) as error:
+        except (OSError, StopIteration, KeyError, TypeError, ValueError, pa.ArrowException) as error:
             self.close()
             raise EmbedderUnavailable(
                 f"the embedder ended or did not answer within {timeout_s:g} s; see its log and connect again"

@@ -31,7 +31,9 @@ _FORMS = (
     (tables.QUOTE, "quote_of_id"),
     (tables.REMIX, "remix_of_id"),
 )
-
+_PROVENANCES = frozenset(types_pb2.Provenance.values())
+_MEDIA = frozenset(types_pb2.MediaKind.values())
+"""A newer version may know more; an unknown number is as good as none, and no bit to shift to."""
 
 _PATIENCE = 100_000
 """Posts: a parent that comes more than so many later is not looked for, so that an entry stays cheap."""
@@ -125,11 +127,11 @@ def _columns(rows: Sequence[types_pb2.Post], dimension: int) -> PostColumns:
         community=[row.community_id for row in rows],
         topics=[[name.casefold() for name in row.topics] for row in rows],
         labels=[[name.casefold() for name in row.safety_labels] for row in rows],
-        provenance=[row.provenance for row in rows],
+        provenance=[row.provenance if row.provenance in _PROVENANCES else 0 for row in rows],
         form=[sum(bit for bit, _ in found) for found in parents],
         parent=first,
         parent_hash=np.array([hash_of(name) if name else 0 for name in first], np.uint64),
-        media=[sum({1 << medium.kind for medium in row.media}) for row in rows],
+        media=[sum({1 << medium.kind for medium in row.media if medium.kind in _MEDIA}) for row in rows],
         has_prompt=[any(medium.prompt for medium in row.media) for row in rows],
         text=[row.text.encode() for row in rows],
         media_text=[text.encode() for text in media],

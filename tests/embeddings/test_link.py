@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -15,7 +16,7 @@ import pytest
 
 from embeddings.encoder import Encoder
 from embeddings.errors import EmbedderUnavailable
-from embeddings.link import EmbedderLink, start_embedder
+from embeddings.link import EmbedderLink, start_embedder, vectors_schema
 
 LOADING_S = 120.0
 TEXTS = ["a cat sleeps", "the stock market fell", "kittens"]
@@ -172,3 +173,21 @@ def _ends(pid: int, within_s: float) -> bool:
             return True
         time.sleep(0.1)
     return False
+
+
+@pytest.mark.parametrize(
+    "told", [{}, {"model": "m"}, {"model": "m", "dimension": "nan"}, {"model": "m", "dimension": "-1"}]
+)
+def test_what_does_not_speak_as_an_embedder_is_none(tmp_path: Path, told: dict[str, str]) -> None:
+    def speak() -> None:
+        connection, _ = one.accept()
+        with connection:
+            connection.sendall(vectors_schema("m", 4).with_metadata(told).serialize())
+            connection.recv(4_096)
+
+    with socket.socket(socket.AF_UNIX) as one:
+        one.bind(str(tmp_path / "e.sock"))
+        one.listen()
+        threading.Thread(target=speak).start()
+        with pytest.raises(EmbedderUnavailable, match="no embedder answers"):
+            EmbedderLink.connect(tmp_path / "e.sock", 0.05)

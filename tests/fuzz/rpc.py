@@ -123,8 +123,9 @@ class Calls:
         context = Context()
         handler = self._handler(name)
         try:
-            if name in self._streams:
-                answer = handler.stream_unary(iter(_parts(content)), context)
+            parts = _parts(content) if name in self._streams else [content]
+            if handler.request_streaming:  # admission takes unary calls as streams too
+                answer = handler.stream_unary(iter(parts), context)
             else:
                 answer = handler.unary_unary(content, context)
         except Aborted as end:
@@ -169,8 +170,10 @@ class Context(grpc.ServicerContext):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self._trailers: Any = ()
+        self._code: grpc.StatusCode | None = None
 
     def abort(self, code: grpc.StatusCode, details: str) -> NoReturn:
+        self._code = code
         raise Aborted(code, details)
 
     def abort_with_status(self, status: grpc.Status) -> NoReturn:
@@ -212,6 +215,12 @@ class Context(grpc.ServicerContext):  # type: ignore[misc]
     def set_compression(self, compression: Any) -> None: ...
 
     def send_initial_metadata(self, initial_metadata: Any) -> None: ...
+
+    def code(self) -> Any:
+        return self._code
+
+    def details(self) -> Any:
+        return None
 
     def set_code(self, code: Any) -> None: ...
 

@@ -16,6 +16,7 @@ from ranker.service import resident_bytes
 from tests.fuzz.surface import Broken, Input, Surface, last_error, save
 
 SLOW_S = 1.0
+_HANGS_S = 5.0
 _SETTLE_EVERY = 2_000
 _KEPT = 20
 
@@ -82,14 +83,14 @@ def fuzz(
 
 
 def _put(surface: Surface, report: Report, number: int, given: Input, corpus: Path | None) -> None:
-    wrong, began = "", time.perf_counter()
+    wrong, began = "", _clocks()
     try:
         outcome = surface.run(given)
     except Broken as broken:
         outcome, wrong = "broken", str(broken)
     except Exception as escaped:
         outcome, wrong = "escaped", f"{type(escaped).__name__}: {escaped}"
-    spent = time.perf_counter() - began
+    spent = _since(began)
     if spent > SLOW_S and not wrong:
         wrong = _slow(surface, given, spent)
     report.inputs += 1
@@ -105,14 +106,24 @@ def _put(surface: Surface, report: Report, number: int, given: Input, corpus: Pa
 
 
 def _slow(surface: Surface, given: Input, spent: float) -> str:
-    """Whether an input is slow by itself: a busy machine holds anything up, but not twice by its own time."""
-    began = time.perf_counter()
+    """Whether an input is slow by itself: it must be so twice."""
+    began = _clocks()
     try:
         surface.run(given)
     except Exception as escaped:
         return f"the second time {escaped!r}"
-    again = time.perf_counter() - began
+    again = _since(began)
     return f"took {spent:.2f} s, and {again:.2f} s again" if again > SLOW_S else ""
+
+
+def _clocks() -> tuple[float, float]:
+    return time.perf_counter(), time.process_time()
+
+
+def _since(began: tuple[float, float]) -> float:
+    """Seconds, of those that this process worked where others hold it up; of those that passed past five."""
+    passed, worked = (now - then for now, then in zip(_clocks(), began, strict=True))
+    return passed if passed > _HANGS_S else min(passed, worked)
 
 
 def _settled(surface: Surface, report: Report, number: int) -> None:

@@ -715,3 +715,14 @@ def test_a_followers_leaving_is_seen_in_the_count_of_followers() -> None:
     users = town.state.users
     following = sum(town.user("star") in users.follows[row] for row in range(users.size))
     assert users.followers[town.user("star")] == following > 0
+
+
+def test_kinds_of_media_and_provenance_that_a_newer_version_knows_are_as_good_as_none() -> None:
+    town = Town()
+    post = types_pb2.Post(id="p", author_id="ana")
+    for number in (4, 5, 40, 2**31 - 1, -1):  # 1 << (2**31 - 1) took seconds and 256 MB
+        post.media.add(kind=number)  # type: ignore[arg-type]
+    post.provenance = 300  # type: ignore[assignment]
+    town.put(post)
+    assert town.state.posts.media[0] == 1 << 4
+    assert town.state.posts.provenance[0] == 0

@@ -1,3 +1,4 @@
+import zlib
 from pathlib import Path
 
 import pyarrow as pa
@@ -7,7 +8,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
-from ranker.impression_files import OPEN, PARQUET, Segment, _sound, finish, read_log
+from ranker.impression_files import (
+    _HEADER,
+    _MARK,
+    OPEN,
+    PARQUET,
+    Segment,
+    _frame,
+    _sound,
+    finish,
+    read_log,
+)
 from ranker.impressions import rows_of
 from tests.ranker.test_impressions import answer, written
 
@@ -133,3 +144,22 @@ def test_rows_of_other_features_are_named_and_left_out(tmp_path: Path) -> None:
 
 def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
     assert list(read_log(tmp_path / "nowhere")) == []
+
+
+@pytest.mark.parametrize("content", [b"", b"no stream of Arrow's", b"\xff\xff\xff\xff\x10\x00\x00\x00"])
+def test_a_frame_with_the_right_checksum_that_holds_no_rows_ends_the_segment(
+    tmp_path: Path, content: bytes
+) -> None:
+    path = segment(tmp_path, "r1")
+    with path.open("ab") as file:
+        file.write(_HEADER.pack(_MARK, len(content), zlib.crc32(content)) + content)
+    assert finish(path) == 2
+    assert written(tmp_path) == ["r1", "r1"]
+
+
+def test_a_frame_of_other_columns_ends_the_segment(tmp_path: Path) -> None:
+    path = segment(tmp_path, "r1")
+    with path.open("ab") as file:
+        file.write(_frame(pa.record_batch({"x": [1, 2]})))
+    assert finish(path) == 2
+    assert written(tmp_path) == ["r1", "r1"]

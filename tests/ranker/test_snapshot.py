@@ -1,3 +1,5 @@
+import hashlib
+import json
 import threading
 from pathlib import Path
 
@@ -172,3 +174,19 @@ def test_headers_are_parsed_in_one_thread(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(snapshot, "_read", noted)
     restored(tmp_path)
     assert threads == {threading.get_ident()}
+
+
+@pytest.mark.parametrize(
+    "name", ["post.created_ms", "post.text.values", "user.event.room", "user_ids.lengths"]
+)
+def test_an_array_of_another_length_is_refused_though_its_hash_agrees(tmp_path: Path, name: str) -> None:
+    written(tmp_path, 60)
+    folder = tmp_path / "60-0"
+    np.save(folder / f"{name}.npy", np.load(folder / f"{name}.npy")[:-1])
+    told = json.loads((folder / "manifest.json").read_bytes())
+    told["sha256"][name] = hashlib.sha256((folder / f"{name}.npy").read_bytes()).hexdigest()
+    del told["seal"]
+    (folder / "manifest.json").write_text(json.dumps(told | {"seal": snapshot._seal(told)}))
+    with capture_logs() as said:
+        assert restored(tmp_path).position == ""  # the kernels would read past the pools' ends
+    assert [line["event"] for line in said] == ["snapshot_refused"]

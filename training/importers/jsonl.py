@@ -7,6 +7,7 @@ JSON mapping; field names may be snake_case or camelCase, enum values "like" or 
 import gzip
 import json
 import time
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
@@ -103,14 +104,18 @@ def _opened(path: Path, mode: str) -> IO[bytes]:
 
 def _lines(path: Path) -> Iterator[tuple[int, Row | BadRow]]:
     now_ms, latest = int(time.time() * 1000), 0
-    with _opened(path, "rb") as file:
-        for number, line in enumerate(file, start=1):
-            if not line.strip():
-                continue
-            row = _checked(line, number, now_ms, latest)
-            if isinstance(row, Post | Event):
-                latest = max(latest, time_of(row))
-            yield number, row
+    number = 0
+    try:
+        with _opened(path, "rb") as file:
+            for number, line in enumerate(file, start=1):
+                if not line.strip():
+                    continue
+                row = _checked(line, number, now_ms, latest)
+                if isinstance(row, Post | Event):
+                    latest = max(latest, time_of(row))
+                yield number, row
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        yield number + 1, BadRow(number + 1, "", f"the file is damaged from here on ({error}): pack it again")
 
 
 def _checked(line: bytes, number: int, now_ms: int, latest: int) -> Row | BadRow:

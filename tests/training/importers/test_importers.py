@@ -79,3 +79,25 @@ def test_a_path_that_is_not_there_is_not_found(tmp_path):
 
 def test_every_importer_has_a_sentence():
     assert all(importer.description.endswith(".") for importer in IMPORTERS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("rows.jsonl.gz", b"\x1f\x8b\x08\x00torn"),
+        ("events.jsonl", b'{"event": "item"}'),
+        (
+            "events.jsonl",
+            b'{"event": "item", "item": {}, "timestamp": [], "fields": [{"name": [], "value": 1}]}',
+        ),
+        ("events.jsonl", b'{"event": "item"}\n\xff'),
+        ("moss.csv", b"created_utc,title,selftext,over_18,domain\ninf,a,b,c,d\n"),
+        ("moss.csv", b"id,created_utc,title,selftext,over_18,domain\na,inf,a,b,c,d\n"),
+        ("moss.csv", b"id,created_utc,title,selftext,over_18,domain\na\n"),
+    ],
+)
+def test_a_damaged_file_is_refused_with_a_sentence(tmp_path: Path, name: str, content: bytes) -> None:
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InvalidArgument, match=r"is wrong|is damaged|no data set"):
+        list(read(path))
