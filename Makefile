@@ -6,7 +6,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 
-.PHONY: help demo serve test check format lint types tests proto clean
+.PHONY: help demo serve test check format lint types tests audit proto clean
 
 help: ## Show this list.
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -33,6 +33,9 @@ types: $(READY)
 
 tests: $(READY)
 	$(BIN)/python -m pytest
+
+audit: $(READY) ## Look the installed packages up among known advisories.
+	@.ci/audit
 
 proto: $(READY) ## Generate the stubs from the contract.
 	$(BIN)/python proto/generate.py
