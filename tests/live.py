@@ -34,6 +34,7 @@ class Server:
     """
 
     running: ClassVar[list["Server"]] = []
+    command: ClassVar[tuple[str, ...]] = COMMAND
 
     def __init__(
         self, data: Path, *, embedder: bool = False, identity: Identity | None = None, **settings: str
@@ -53,7 +54,7 @@ class Server:
         self.data.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("wb") as log:
             self.process = subprocess.Popen(
-                [*COMMAND, "serve", *options, "--log-json"],
+                [*self.command, "serve", *options, "--log-json"],
                 stderr=log,
                 cwd=self.data,
                 env=self._environment(),

@@ -1,3 +1,4 @@
+import threading
 import time
 from dataclasses import replace
 
@@ -7,11 +8,13 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from ranker import factors, filters, heads, selection, sources
-from ranker.candidates import Candidates, Found, Mask, View
-from ranker.pipeline import Pipeline, Ranking, Source, Trace
+from ranker.aside import Aside
+from ranker.candidates import NOTHING, Candidates, Found, Mask, View
+from ranker.pipeline import Pipeline, Ranking, ScorerFailed, Source, Trace
 from ranker.prior import Prior
 from ranker.query import Ask, Query
 from ranker.surfaces import FOLLOWING_NEWEST, FOR_YOU, SURFACES, pipeline_of
+from tests.live import within
 from tests.ranker.network import NOW, VIEWERS, Town, playground
 
 SMALL = Pipeline(
@@ -204,3 +207,74 @@ def test_masks_are_as_long_as_the_candidates_they_are_given() -> None:
     left = replace(SMALL, filters=(measured, measured), once=()).allowed(query, town.candidates(), Trace())
     assert lengths == [town.state.posts.size, town.state.posts.size // 2]
     assert len(left) == town.state.posts.size // 4
+
+
+def test_a_source_that_hangs_costs_its_candidates_only(town: Town) -> None:
+    gate, trace = threading.Event(), Trace(aside=Aside(), deadline=time.monotonic() + 0.6)
+
+    def hanging(_query: Query, _view: View, _limit: int) -> Found:
+        gate.wait()
+        return NOTHING
+
+    pipeline = replace(SMALL, sources=(SMALL.sources[0], Source(hanging, 9), SMALL.sources[1]))
+    ranking = rank(town, pipeline, trace)
+    gate.set()
+    assert len(names(town, ranking)) == 8
+    assert trace.degraded == [("hanging", "late")]
+    assert set(trace.found) == {"in_network", "fresh"}
+
+
+def test_a_source_that_hangs_is_passed_over_until_it_returns(town: Town) -> None:
+    gate, aside = threading.Event(), Aside()
+
+    def hanging(_query: Query, _view: View, _limit: int) -> Found:
+        gate.wait()
+        return NOTHING
+
+    pipeline = replace(SMALL, sources=(Source(hanging, 9), *SMALL.sources))
+    rank(town, pipeline, Trace(aside=aside, deadline=time.monotonic() + 0.6))
+    began, trace = time.monotonic(), Trace(aside=aside)
+    rank(town, pipeline, trace)
+    assert time.monotonic() - began < 0.3
+    assert trace.degraded == [("hanging", "late")]
+    gate.set()
+    assert within(5, lambda: not aside.stuck("hanging"))
+    healed = Trace(aside=aside)
+    rank(town, pipeline, healed)
+    assert healed.degraded == []
+
+
+def test_sources_beside_bring_what_they_bring_here(town: Town) -> None:
+    here, beside = rank(town, FOR_YOU), rank(town, FOR_YOU, Trace(aside=Aside()))
+    assert here.scored.posts.slot.tolist() == beside.scored.posts.slot.tolist()
+
+
+def test_with_less_quality_fewer_posts_are_scored_and_the_answer_says_so(town: Town) -> None:
+    for i in range(200):
+        town.post(f"more{i}", f"author{i % 8}", age_h=9 + i)
+    whole, trace = Trace(), Trace(quality=0.8)
+    rank(town, SMALL, whole, size=5)
+    rank(town, SMALL, trace, size=5)
+    assert whole.degraded == []
+    assert trace.degraded == [("load", "fewer_candidates")]
+    assert trace.scored == round(0.8 * whole.scored)
+
+
+def test_without_time_left_no_more_posts_are_scored_than_two_pages(town: Town) -> None:
+    for i in range(200):
+        town.post(f"more{i}", f"author{i % 8}", age_h=9 + i)
+    trace = Trace(deadline=time.monotonic() - 1)
+    rank(town, SMALL, trace, size=20)
+    assert trace.scored == 40
+    assert ("scoring", "late") in trace.degraded
+
+
+def test_a_scorer_that_raises_is_told_from_other_faults(town: Town) -> None:
+    class Broken:
+        version = "broken"
+
+        def predict(self, rows: NDArray[np.float32]) -> heads.Prediction:
+            raise MemoryError(rows.shape)
+
+    with pytest.raises(ScorerFailed):
+        SMALL.rank(town.query(), town.view, Broken(), 20, Trace())
