@@ -35,6 +35,7 @@ _BITS_A_PERSON = 10
 _LEAST, _MOST = 2**6, 2**22
 """Bytes of a filter. Past 3 million people it says yes more often."""
 _KEY_BYTES = 32
+_TIMES = 1_000
 
 
 class PeopleFacts(BaseModel, frozen=True, extra="forbid"):
@@ -50,8 +51,8 @@ class Mark(BaseModel, frozen=True, extra="forbid"):
     """The file `saw_erased.json`: people who were erased since, whom a bundle saw."""
 
     count: NonNegativeInt
-    first_ms: int
-    last_ms: int
+    times_ms: tuple[int, ...]
+    """When they were erased; the last thousand."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -124,10 +125,10 @@ def mark_of(folder: Path) -> Mark | None:
 
 def mark(folder: Path, time_ms: int) -> None:
     """Note that a bundle saw somebody who was erased at a time; the same time again changes nothing."""
-    old = mark_of(folder)
-    if old is not None and old.last_ms == time_ms:
+    old = mark_of(folder) or Mark(count=0, times_ms=())
+    if time_ms in old.times_ms:
         return
-    new = Mark(count=old.count + 1 if old else 1, first_ms=old.first_ms if old else time_ms, last_ms=time_ms)
+    new = Mark(count=old.count + 1, times_ms=(*old.times_ms, time_ms)[-_TIMES:])
     atomic.write(folder / MARK, new.model_dump_json(indent=2).encode())
     log.info("model_saw_erased", version=folder.name, people=new.count)
 

@@ -7,6 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from ranker.model_commands import app
+from ranker.seen import mark
 from tests.conftest import DIMENSION
 from tests.live import Server
 from tests.ranker.test_models import save
@@ -53,6 +54,15 @@ def test_the_list_tells_what_each_model_is_used_for(server: Server) -> None:
     listed = json.loads(said(server, "list", "--json"))
     assert (listed["active"], [one["version"] for one in listed["models"]]) == ("one", ["one", "two"])
     assert said(server, "shadow", "--off") == "The shadow model is none; it was two.\n"
+
+
+def test_a_model_that_saw_an_erased_person_is_to_be_trained_anew(server: Server) -> None:
+    mark(server.data / "models" / "two", 5)
+    mark(server.data / "models" / "two", 6)
+    assert "retrain: saw 2 erased people" in " ".join(said(server, "list").split())
+    listed = json.loads(said(server, "list", "--json"))["models"]
+    assert {one["version"]: int(one.get("saw_erased", 0)) for one in listed} == {"one": 0, "two": 2}
+    assert "retrain: saw 2 erased people" in of_folder(server, "show", "two")
 
 
 def test_a_shadow_is_either_named_or_off(server: Server) -> None:
