@@ -31,6 +31,8 @@ class Fold:
             "served": lambda change: people.read_served(state, change),
             "erased_user": lambda change: erasure.find(state, change),
             "events": lambda change: events.read(state, change),
+            "relations": people.read_relations,
+            "vectors": lambda change: posts.read_vectors(change, state.dimension),
         }
         """What is made of a change before it is applied."""
         self._apply: dict[str, Callable[[Any], None]] = {

@@ -10,11 +10,13 @@ from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
+from ranker.errors import JournalError
 from ranker.state import NONE, State, rings
 from ranker.state.columns import Ragged, Slots, padded
 from ranker.state.strings import Int64s, Strings
 from ranker.text import primary_language
 
+_KINDS = frozenset(types_pb2.RelationKind.values()) - {types_pb2.RELATION_KIND_UNSPECIFIED}
 _MAX_RELATIONS = 50_000
 """Of one kind, a user; further ones are passed over."""
 
@@ -31,6 +33,15 @@ def put(state: State, change: journal_pb2.Users) -> None:
         joined = [state.place("community", name) for name in row.community_ids]
         users.languages[slot] = padded(spoken, users.languages.shape[1])
         users.communities[slot] = padded(joined, users.communities.shape[1])
+
+
+def read_relations(change: journal_pb2.Relations) -> journal_pb2.Relations:
+    """The relations of an entry. JournalError, before any is set, for a kind that is not declared."""
+    if any(row.kind not in _KINDS for row in change.relations):
+        raise JournalError(
+            "an entry holds relations of a kind that this version does not know: upgrade feedrank"
+        )
+    return change
 
 
 def put_relations(state: State, change: journal_pb2.Relations) -> None:

@@ -11,6 +11,7 @@ from feedrank.journal.v1 import journal_pb2
 from feedrank.v1 import types_pb2
 from numpy.typing import NDArray
 
+from ranker.errors import JournalError
 from ranker.fold import taste
 from ranker.fold.index import Index
 from ranker.state import NONE, State, rings, tables
@@ -97,6 +98,16 @@ def delete_orphans(state: State, index: Index) -> None:
     posts = state.posts
     orphaned = (posts.author[: posts.size] == NONE) & ~posts.deleted[: posts.size]
     _delete(state, index, np.flatnonzero(orphaned).astype(np.int32))
+
+
+def read_vectors(change: journal_pb2.Vectors, dimension: int) -> journal_pb2.Vectors:
+    """The vectors of an entry. JournalError unless each post has one, of finite numbers."""
+    made, posts = np.frombuffer(change.float16, "<f2"), len(change.post_ids)
+    if made.size != posts * dimension or len(change.text_hashes) != posts or not np.isfinite(made).all():
+        raise JournalError(
+            f"an entry holds vectors that are not {dimension} finite numbers a post: what made them is broken"
+        )
+    return change
 
 
 def put_vectors(state: State, index: Index, change: journal_pb2.Vectors) -> None:

@@ -94,11 +94,12 @@ class Entries:
             self._read()
 
     def _print(self) -> str:
-        """The state's fingerprint, without the position."""
+        """The state's fingerprint, without what an entry that is set aside moves: its clock and place."""
         state = self.one.state
-        position, state.position = state.position, ""
+        kept = state.position, state.time_ms, state.passed_over
+        state.position, state.time_ms, state.passed_over = "", 0, ""
         found = state.fingerprint()
-        state.position = position
+        state.position, state.time_ms, state.passed_over = kept
         return found
 
     def _read(self) -> None:

@@ -726,3 +726,24 @@ def test_kinds_of_media_and_provenance_that_a_newer_version_knows_are_as_good_as
     town.put(post)
     assert town.state.posts.media[0] == 1 << 4
     assert town.state.posts.provenance[0] == 0
+
+
+def test_of_relations_with_an_unknown_kind_none_is_set() -> None:
+    town = Town()
+    rows = [types_pb2.Relation(user_id="ana", target_id=f"u{kind}", kind=kind) for kind in (1, 9)]  # type: ignore[arg-type]
+    before = town.state.users.size
+    with pytest.raises(JournalError, match="upgrade feedrank"):
+        town.put(*rows)
+    assert town.state.users.size == before
+
+
+@pytest.mark.parametrize("numbers", [[0.6, 0.8, 0.0], [1.0, 0.0, 0.0, float("nan")]])
+def test_vectors_that_are_short_or_not_finite_are_refused(numbers: list[float]) -> None:
+    town = Town()
+    town.post("p", text="moss")
+    made = journal_pb2.Vectors(
+        post_ids=["p"], float16=np.array(numbers, "<f2").tobytes(), text_hashes=[hash_of("moss")]
+    )
+    with pytest.raises(JournalError, match="finite numbers a post"):
+        town.fold(journal_pb2.Entry(time_ms=NOW, vectors=made))
+    assert not town.state.posts.has_vector[0]
