@@ -25,6 +25,12 @@ log = structlog.get_logger()
 _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 _LOOK_S = 0.25
+_TAIL = 2_000
+_DAMAGED = (
+    b"Bad file format reading the append only file",
+    b"Unrecoverable error reading the append only file",
+)
+"""What Valkey says of a file that is damaged elsewhere than at its end."""
 # One that dies again and again must not fill the log.
 _PAUSE_S = 1.0
 
@@ -68,7 +74,7 @@ class EmbeddedValkey:
                 deadline = time.monotonic() + _START_TIMEOUT_S
             if not self._alive() or time.monotonic() > deadline:
                 self._end()
-                raise JournalUnavailable(f"Valkey did not start: read {self.folder / 'valkey.log'}")
+                raise JournalUnavailable(self._why())
             time.sleep(0.01)
         self._watch.start()
 
@@ -135,6 +141,17 @@ class EmbeddedValkey:
 
     def _lock_file(self) -> IO[bytes]:
         return (self.folder / "valkey.lock").open("ab")
+
+    def _why(self) -> str:
+        """Why it did not start, and what to do."""
+        said = (self.folder / "valkey.log").read_bytes()[-_TAIL:]
+        if any(words in said for words in _DAMAGED):
+            return (
+                f"the journal's file in {self.folder / 'appendonlydir'} is damaged: restore a backup with "
+                "`feedrank restore`, or cut the file there with `valkey-check-aof --fix`, which loses what "
+                "comes after"
+            )
+        return f"Valkey did not start: read {self.folder / 'valkey.log'}"
 
     def _answers(self) -> bool:
         try:

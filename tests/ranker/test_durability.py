@@ -1,8 +1,10 @@
 """Crashes: what was acknowledged is there, and nothing is there twice."""
 
 import fcntl
+import os
 import random
 import shutil
+import signal
 import subprocess
 import threading
 import time
@@ -196,6 +198,20 @@ def test_a_second_server_on_a_data_folder_is_refused_with_a_sentence(alive: Serv
     ended = subprocess.run(second, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert "another feedrank uses the data folder" in " ".join(ended.stderr.split())
+
+
+def test_a_server_that_is_stopped_for_a_while_goes_on_where_it_was(alive: Server) -> None:
+    os.kill(alive.process.pid, signal.SIGSTOP)
+    try:
+        with pytest.raises(grpc.RpcError) as late:
+            ingest_pb2_grpc.IngestStub(alive.channel).DeletePosts(
+                ingest_pb2.DeletePostsRequest(post_ids=["back"]), timeout=1
+            )
+    finally:
+        os.kill(alive.process.pid, signal.SIGCONT)
+    assert late.value.code() == grpc.StatusCode.DEADLINE_EXCEEDED
+    assert within(10, lambda: answered(alive, "on"))
+    assert alive.client.rank_posts("vic", ["p", "on"]).unknown_post_ids == []
 
 
 # restarts in this process

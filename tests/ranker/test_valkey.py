@@ -55,6 +55,38 @@ def test_what_was_acknowledged_is_there_after_a_restart(tmp_path: Path) -> None:
         server.stop()
 
 
+def filled(folder: Path) -> tuple[list[str], Path]:
+    """The positions of entries that a stopped server's file holds, and the file."""
+    server = EmbeddedValkey(folder)
+    server.start()
+    with closing(Journal.at_socket(server.socket)) as journal:
+        positions = [journal.append(Entry(time_ms=i)) for i in range(20)]
+    server.stop()
+    (file,) = folder.glob("appendonlydir/*.incr.aof")
+    return positions, file
+
+
+@pytest.mark.parametrize("torn", [b"*5\r\n$4\r\nXADD\r\n$16\r\nfeedrank:jou", b"*"])
+def test_a_torn_end_of_the_file_is_cut_off_and_costs_nothing_acknowledged(
+    tmp_path: Path, torn: bytes
+) -> None:
+    positions, file = filled(tmp_path)
+    file.write_bytes(file.read_bytes() + torn)
+    server = EmbeddedValkey(tmp_path)
+    server.start()
+    with closing(Journal.at_socket(server.socket)) as journal:
+        newest = journal.append(Entry(time_ms=99))
+        assert [position for position, _ in journal.records("")] == [*positions, newest]
+    server.stop()
+
+
+def test_a_file_damaged_in_its_middle_is_named_with_the_repair(tmp_path: Path) -> None:
+    _, file = filled(tmp_path)
+    file.write_bytes(file.read_bytes().replace(b"XADD", b"X?DD").replace(b"*5", b"?5", 7))
+    with pytest.raises(JournalUnavailable, match="restore a backup with `feedrank restore`"):
+        EmbeddedValkey(tmp_path).start()
+
+
 def test_nobody_else_may_connect(own: EmbeddedValkey) -> None:
     assert own.socket.stat().st_mode & 0o077 == 0
 
