@@ -48,7 +48,7 @@ from tests.simulation.model import Model
 from tests.simulation.stream import Connection, StreamServer, named, position_of
 from tests.simulation.worker import Worker, settings_of
 
-STEPS = 70
+STEPS = 45
 _GENERATION = 64
 """Event ids that are surely remembered: few, so that they are forgotten in turn."""
 _UNDER_WAY = 5
@@ -64,7 +64,7 @@ _NEVER_LOGGED = {"source_failed", "fold_failed", "shadow_failed", "impressions_d
 _SHARED = Path("/dev/shm")
 _OFTEN = {
     "send": 10, "timeline": 9, "rank_posts": 2, "similar": 0.5, "fold": 4, "vectors": 3,
-    "impressions": 3, "compact": 1, "save": 2, "replay": 0.7, "trouble": 2, "stop": 0.4,
+    "impressions": 3, "compact": 1, "save": 1.2, "replay": 0.7, "trouble": 2, "stop": 0.4,
 }  # fmt: skip
 """How often each step is drawn."""
 
@@ -172,7 +172,7 @@ class World:
         """What happens in this step."""
         self.clock.pass_s(self.draw.choice((0.001, 0.05, 1, 1, 30, 400)))
         if not self.workers or (len(self.workers) < self.size and self.draw.random() < 0.3):
-            self.server.up = self.server.up or self.draw.random() < 0.5
+            self.server.up = self.server.up or self.draw.random() < 0.7
             self.disk.full = self.disk.full and self.draw.random() < 0.5
             return "start", self._start
         arrived = [call for call in self.callers.waiting if call.due <= self.step]
