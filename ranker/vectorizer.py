@@ -11,6 +11,7 @@ from subprocess import Popen
 import numpy as np
 import structlog
 from feedrank.journal.v1 import journal_pb2
+from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from embeddings.errors import EmbedderUnavailable
@@ -18,7 +19,7 @@ from embeddings.link import EmbedderLink, start_embedder
 from ranker.errors import JournalUnavailable
 from ranker.journal import Journal, now_ms
 from ranker.sockets import private_socket
-from ranker.state import State
+from ranker.state import NONE, State
 from ranker.state.columns import Slots
 
 log = structlog.get_logger()
@@ -151,12 +152,22 @@ class Vectorizer:
             self._ask_for_less(ids, hashes)
             raise
         self._most = min(2 * self._most, self.settings.batch_posts)
-        made = journal_pb2.Vectors(
-            model=self.model, post_ids=ids, float16=vectors.astype("<f2").tobytes(), text_hashes=hashes
-        )
-        self._journal.append(journal_pb2.Entry(time_ms=now_ms(), vectors=made))
+        self._enter(ids, hashes, vectors)
         self._asked = dict(zip(ids, hashes, strict=True))
         return True
+
+    def _enter(self, ids: list[str], hashes: list[int], vectors: NDArray[np.float32]) -> None:
+        """Journal the vectors of posts that are still known: an erased author's must not come back."""
+        with self._state.turn.read():
+            known = np.flatnonzero(self._state.post_ids.slots(ids) != NONE)
+        made = journal_pb2.Vectors(
+            model=self.model,
+            post_ids=[ids[i] for i in known],
+            float16=vectors[known].astype("<f2").tobytes(),
+            text_hashes=[hashes[i] for i in known],
+        )
+        if len(known):
+            self._journal.append(journal_pb2.Entry(time_ms=now_ms(), vectors=made))
 
     def _ask_for_less(self, ids: list[str], hashes: list[int]) -> None:
         """After a failure: half as much, until the post that can't be embedded is alone, and is left out."""
@@ -165,7 +176,7 @@ class Vectorizer:
             failures = self._failed.setdefault(ids[0], [])
             failures.append(hashes[0])
             if failures.count(hashes[0]) == _TRIES:
-                log.error("post_not_embedded", post_id=ids[0], tries=_TRIES)
+                log.error("post_not_embedded", text_hash=hashes[0], tries=_TRIES)
         if self._process is not None:
             self._process.kill()  # it may still be at it, and nobody waits for that any more
             self._process.wait()

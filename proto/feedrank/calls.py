@@ -274,14 +274,18 @@ def reset_profile(viewer_id: str, *, timeout: float | None = None) -> Call[Writt
 # Privacy
 
 
-def erase_user(user_id: str, *, timeout: float | None = None) -> Call[EraseUserResponse]:
-    """Removes a person from everything that is stored."""
-    return (yield from _ask(EraseUserRequest(user_id=user_id), EraseUserResponse, timeout))
+def erase_user(user_id: str, *, now: bool = False, timeout: float | None = None) -> Call[EraseUserResponse]:
+    """Removes a person from everything that is stored. `now`: answer when no file has a byte of theirs."""
+    request = EraseUserRequest(user_id=user_id, now=now)
+    return (yield from _ask(request, EraseUserResponse, timeout))
 
 
-def export_user(user_id: str, *, timeout: float | None = None) -> Call[ExportUserResponse]:
-    """Everything that is held on a person; `document` is JSON."""
-    return (yield from _ask(ExportUserRequest(user_id=user_id), ExportUserResponse, timeout))
+def export_user(
+    user_id: str, *, page_token: str = "", timeout: float | None = None
+) -> Call[ExportUserResponse]:
+    """A page of everything that is held on a person; `document` is JSON, `next_page_token` continues it."""
+    request = ExportUserRequest(user_id=user_id, page_token=page_token)
+    return (yield from _ask(request, ExportUserResponse, timeout))
 
 
 # Admin

@@ -274,5 +274,5 @@ def _units(rows: Sequence[types_pb2.Post], dimension: int) -> tuple[NDArray[np.f
     directed = (length > 0) & np.isfinite(length)
     brings[brings] = directed
     for row in (row for row, good in zip(rows, brings, strict=True) if row.vector and not good):
-        log.warning("vector_set_aside", post=row.id, numbers=len(row.vector), wanted=dimension)
+        log.warning("vector_set_aside", numbers=len(row.vector), wanted=dimension)
     return (exact[directed] / length[directed, None]).astype(np.float16), brings
