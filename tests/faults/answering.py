@@ -295,6 +295,7 @@ class Relay:
         for one in self._pairs:
             with suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)
+            one.close()
         self._pairs.clear()
 
     def mend(self) -> None:
