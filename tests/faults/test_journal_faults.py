@@ -249,7 +249,12 @@ def late(journal: Journal, follower: Follower, meanwhile: Callable[[list[str]], 
     """Have the follower be away while things happen to the journal, as one that the system stopped."""
     assert follower.wait_for(journal.append(user("before")), 5)
     away, back = threading.Event(), threading.Event()
-    follower.between_entries(lambda: (away.set(), back.wait(10), time.sleep(0))[0])
+
+    def be_away() -> None:
+        away.set()
+        back.wait(10)
+
+    follower.between_entries(be_away)
     assert away.wait(5)
     positions = [journal.append(user(f"u{i}")) for i in range(5)]
     meanwhile(positions)
