@@ -10,7 +10,7 @@ import os
 import pathlib
 import random
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,6 +46,8 @@ class Disk:
         """Names that no fsync of a folder has made safe: what was done, the name, the one before."""
         self._last: Path | None = None
         """The file that was opened for writing last."""
+        self._files: dict[Path, Any] = {}
+        """Those that were opened for writing."""
         self.broken = True
         """Whether calls may fail: not while a history is judged."""
         self.full = False
@@ -63,6 +65,7 @@ class Disk:
                     disk._names.append(("made", path, path))
                 disk._last = path
                 file = _open(path, mode, *args, **more)
+                disk._files[path] = file
                 if mode[0] in "wx":
                     disk._safe.pop(os.fstat(file.fileno()).st_ino, None)
                 return file
@@ -97,6 +100,11 @@ class Disk:
             patch.object(os, "fsync", self._fsync),
         ):
             yield
+
+    def close(self, kept: Collection[Path] = ()) -> None:
+        """The files of processes that are gone are closed."""
+        for path in [path for path in self._files if path not in kept]:
+            self._files.pop(path).close()
 
     def kill(self) -> None:
         """The process is gone: what it was writing may end anywhere."""

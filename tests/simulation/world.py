@@ -166,6 +166,7 @@ class World:
             opening.enter_context(self.clock.running())
             opening.enter_context(self.disk.spinning())
             opening.callback(self._forget_board)
+            opening.callback(self.disk.close)
             yield
 
     def _next(self) -> tuple[str, Callable[[], str]]:
@@ -253,6 +254,8 @@ class World:
             self.disk.kill()
         for one in dead:
             self._bury(one)
+        logs = [worker.impressions._segment for worker in self.workers.values()]
+        self.disk.close({log.path for log in logs if log})
         if number not in dead and self.board:
             self.board.clear(number)  # it was starting
         self._note(f"  {why}{', and the power is gone' if power else ''}")
