@@ -79,6 +79,8 @@ def norm(
         return norm._replace(at_ms=now_ms)
     lived = float(np.median(np.maximum(active_ms[some] - known_ms[some], 0)))
     authors = float(np.median(np.bitwise_count(met[some])))
+    if lived < _DAY_MS:  # people come once, or all is a day old: nobody is newer than the others
+        lived = authors = 0.0
     before = norm.age_ms * 2.0 ** (-(now_ms - norm.at_ms) / _DAY_MS)
     age_ms = min(settings.days * _DAY_MS, max(lived / _SHARE, before))
     return Norm(int(age_ms), min(settings.authors, int(authors / _SHARE)), now_ms)

@@ -22,6 +22,10 @@ def test_where_everybody_is_new_nobody_is_too_new() -> None:
     assert looked(0, 0) == Norm(0, 0, NOW)
 
 
+def test_where_people_come_once_nobody_is_too_new() -> None:
+    assert looked(0.9, 60) == Norm(0, 0, NOW)
+
+
 def test_a_quarter_of_what_the_median_has_is_enough() -> None:
     assert looked(4, 8) == Norm(DAY, 2, NOW)
 
