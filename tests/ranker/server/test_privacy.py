@@ -37,8 +37,8 @@ def live_a_little(client: feedrank.Client) -> None:
     mine = [
         feedrank.Post(
             id=f"post-qxk-{i}", author_id=ZOE, text=f"Mossqxk {i}", language="en",
-            topics=["topicqxk", "moss"], safety_labels=["labelqxk"], vector=vector(i), created_ms=now - 1000 * i,
-            media=[Media(prompt="promptqxk", alt_text="altqxk")],
+            topics=["topicqxk", "moss"], safety_labels=["labelqxk"], vector=vector(i),
+            created_ms=now - 1000 * i, media=[Media(prompt="promptqxk", alt_text="altqxk")],
         )
         for i in range(5)
     ]  # fmt: skip
