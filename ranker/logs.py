@@ -37,7 +37,7 @@ def _naming(worker: int) -> structlog.typing.Processor:
 
 
 class _Stream:
-    """A stream whose loss, by a full disk or a closed pipe, ends no thread that logs; no secret gets into it."""
+    """A stream whose loss, by a full disk or a closed pipe, ends no thread that logs; it gets no secret."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
