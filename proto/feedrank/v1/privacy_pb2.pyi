@@ -132,8 +132,8 @@ class ErasureReceipt(_message.Message):
     """Model bundles that may have learned from the person: they are marked, see ListModels."""
     @_builtins.property
     def state(self) -> _containers.ScalarMap[_builtins.str, _builtins.int]:
-        """Rows of the state: by name, such as "posts", "follows", "events", "engagers": a column's own name where
-        it is not the person's. Absent ones are 0.
+        """What the state held. The person's own by the column, such as "posts", "follows", "event", "seen"; what
+        others held of the person with its table before, such as "user.follows". Absent ones are 0.
         """
 
     def __init__(
