@@ -193,9 +193,14 @@ class Slices:
             yield from ((f"{name}.{part}", array) for part, array in content)
 
     def load(self, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Take over what `arrays` gave, for the same column of vectors; codes are not copied."""
+        """Take over what `arrays` gave, for the same column of vectors; codes are not copied.
+
+        Where that fails the index holds nothing, and can be rebuilt.
+        """
         self.rebuild(np.empty(0, np.int32), np.empty(0, np.int64))
         encoded, numbers = int(arrays["encoded"][0]), arrays["books"].tolist()
+        if not numbers:
+            raise ValueError("an index has at least one slice")
         names = sorted({name.partition(".")[0] for name in arrays if name.startswith("book") and "." in name})
         books = {int(name[4:]): Codebook.load(_part(arrays, name)) for name in names}
         self._codebook, self._encoded = (books[0], encoded) if encoded >= 0 else (None, 0)

@@ -10,6 +10,7 @@ import json
 import os
 import re
 import shutil
+import tokenize
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ import structlog
 
 from ranker.archive import sync
 from ranker.errors import SnapshotError
+from ranker.experiments import InService
 from ranker.journal import order
 from ranker.known import READER
 from ranker.state import State
@@ -33,6 +35,19 @@ _NAME = re.compile(r"\d+-\d+")
 _INDEX = "index."
 _READERS = 2
 _MAPPED = 1 << 20
+# What NumPy and the JSON reader raise on files that are not what they should be.
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    OverflowError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    tokenize.TokenError,
+)
 _COUNTS = ("lengths", "room")
 """Arrays that say how many places of the others beside them each row has."""
 
@@ -123,9 +138,17 @@ def restore(state: State, folder: Path, index: Index | None = None, *, refold: b
             log.warning("snapshot_refused", path=str(path), reason=str(error))
         else:
             if index is not None and kept:
-                index.load({name: np.asarray(array) for name, array in kept.items()})
+                _load_index(index, kept, path)
             return state.position
     return ""
+
+
+def _load_index(index: Index, kept: dict[str, Array], path: Path) -> None:
+    """Load an index; one that can't be used is made anew by who needs it."""
+    try:
+        index.load({name: np.asarray(array) for name, array in kept.items()})
+    except (LookupError, TypeError, ValueError) as error:
+        log.warning("index_refused", path=str(path), reason=str(error))
 
 
 def latest(folder: Path) -> str:
@@ -168,7 +191,8 @@ def _load(
         # in CPython 3.11 fails now and then where two threads do so.
         _verify_files(path, hashes)
         arrays = {name: _read(path / f"{name}.npy") for name in hashes}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        _check_facts(manifest["facts"])
+    except _UNREADABLE as error:
         raise SnapshotError(f"it can't be read: {error}") from error
     return arrays, manifest["facts"]
 
@@ -196,6 +220,13 @@ def _check_forms(arrays: dict[str, Array], state: State) -> None:
     theirs = {name: (array.dtype, array.shape[1:]) for name, array in arrays.items()}
     if strange := sorted({name for name, _ in ours.items() ^ theirs.items()}):
         raise SnapshotError(f"this version of feedrank holds {', '.join(strange)} in another form")
+
+
+def _check_facts(facts: Mapping[str, int | str]) -> None:
+    """Read the facts as the state will, before anything of it is taken over."""
+    int(facts["time_ms"])
+    order(str(facts["position"]))
+    InService.model_validate_json(str(facts["in_service"]))
 
 
 def _check_lengths(arrays: dict[str, Array]) -> None:

@@ -130,7 +130,7 @@ def _settled(surface: Surface, report: Report, number: int) -> None:
     try:
         surface.settle()
     except Exception as wrong:
-        if len(report.findings) < _KEPT:
+        if len(report.findings) < 2 * _KEPT:
             report.findings.append(f"{report.surface}, up to {number}: {wrong}"[:400])
 
 

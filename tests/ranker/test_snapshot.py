@@ -190,3 +190,28 @@ def test_an_array_of_another_length_is_refused_though_its_hash_agrees(tmp_path: 
     with capture_logs() as said:
         assert restored(tmp_path).position == ""  # the kernels would read past the pools' ends
     assert [line["event"] for line in said] == ["snapshot_refused"]
+
+
+def test_facts_that_can_not_be_read_are_refused_before_anything_is_taken_over(tmp_path: Path) -> None:
+    written(tmp_path, 60)
+    file = tmp_path / "60-0" / "manifest.json"
+    told = json.loads(file.read_bytes())
+    told["facts"]["in_service"] = "{}x"
+    del told["seal"]
+    file.write_text(json.dumps(told | {"seal": snapshot._seal(told)}))
+    with capture_logs() as said:
+        assert restored(tmp_path).fingerprint() == State(DIMENSION).fingerprint()
+    assert [line["event"] for line in said] == ["snapshot_refused"]
+
+
+def test_a_damaged_header_is_refused_though_its_hash_agrees(tmp_path: Path) -> None:
+    written(tmp_path, 60)
+    folder = tmp_path / "60-0"
+    content = (folder / "post.author.npy").read_bytes().replace(b"}", b"(", 1)
+    (folder / "post.author.npy").write_bytes(content)
+    told = json.loads((folder / "manifest.json").read_bytes())
+    told["sha256"]["post.author"] = hashlib.sha256(content).hexdigest()
+    del told["seal"]
+    (folder / "manifest.json").write_text(json.dumps(told | {"seal": snapshot._seal(told)}))
+    with capture_logs():
+        assert restored(tmp_path).position == ""
