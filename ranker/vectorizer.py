@@ -156,7 +156,7 @@ class Vectorizer:
         self._asked = dict(zip(ids, hashes, strict=True))
         return True
 
-    def _enter(self, ids: list[str], hashes: list[int], vectors: NDArray[np.float32]) -> None:
+    def _enter(self, ids: list[str], hashes: list[int], vectors: NDArray[np.floating]) -> None:
         """Journal the vectors of posts that are still known: an erased author's must not come back."""
         with self._state.turn.read():
             known = np.flatnonzero(self._state.post_ids.slots(ids) != NONE)
