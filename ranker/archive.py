@@ -46,7 +46,8 @@ class Archive:
         for path in [*self.folder.glob("*.parquet"), *self.folder.glob("*.tmp")]:
             if path not in current:
                 path.unlink()
-        sync(self.folder)
+        if self.folder.is_dir():  # it is made with the first file
+            sync(self.folder)
 
     @property
     def last(self) -> str:

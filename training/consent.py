@@ -60,8 +60,8 @@ class Consents:
                         self._people[row.id] = self._refused(row.consent)
             case "posts":
                 for post in entry.posts.posts:
-                    if refused := refused_by(post):
-                        self._posts[post.id] = refused
+                    if post.no_training or post.no_export:
+                        self._posts[post.id] = refused_by(post)
                     elif self._posts:
                         self._posts.pop(post.id, None)
             case "erased_user":

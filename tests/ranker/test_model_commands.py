@@ -3,14 +3,18 @@
 import json
 from collections.abc import Iterator
 
+import feedrank
 import pytest
 from typer.testing import CliRunner
 
 from ranker.model_commands import app
-from ranker.seen import mark
+from ranker.seen import People, key_of, mark
+from ranker.trees import Forest
 from tests.conftest import DIMENSION
 from tests.live import Server
+from tests.ranker.test_bundle import facts, stump
 from tests.ranker.test_models import save
+from training.bundles import save_bundle
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +67,17 @@ def test_a_model_that_saw_an_erased_person_is_to_be_trained_anew(server: Server)
     listed = json.loads(said(server, "list", "--json"))["models"]
     assert {one["version"]: int(one.get("saw_erased", 0)) for one in listed} == {"one": 0, "two": 2}
     assert "retrain: saw 2 erased people" in of_folder(server, "show", "two")
+
+
+def test_an_erasure_marks_the_model_that_saw_the_person(server: Server) -> None:
+    server.client.put_users([feedrank.User(id="rosa"), feedrank.User(id="omar")])
+    for version, viewer in (("saw-rosa", "rosa"), ("saw-omar", "omar")):
+        people = People.of([viewer], [], key_of(server.data))
+        told = facts(version, people=people.facts)
+        save_bundle(server.data / "models", Forest(heads=("like",), **stump(0.0, 1.0)), told, people)
+    assert server.client.erase_user("rosa", now=True, timeout=60).receipt.models_marked >= 1
+    saw = {one.version: one.saw_erased for one in server.client.list_models()}
+    assert (saw["saw-rosa"], saw["saw-omar"]) == (1, 0)
 
 
 def test_a_shadow_is_either_named_or_off(server: Server) -> None:
