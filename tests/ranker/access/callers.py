@@ -1,18 +1,43 @@
 """Callers with tokens of their own, and the certificates of tests."""
 
+import atexit
 import secrets
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import feedrank
 import grpc
+import trustme
 from feedrank.identity import Identity
 
 from ranker.access.contract import ROLES, Rule
 from ranker.access.tokens import TokenFile
 from ranker.journal import now_ms
 
-PEM = Path(__file__).parent / "pem"
+
+def _certified() -> Path:
+    """A folder with two authorities, and certificates and keys that they signed, for as long as tests run."""
+    made = tempfile.TemporaryDirectory()
+    atexit.register(made.cleanup)
+    folder, ours, stranger = Path(made.name), trustme.CA(), trustme.CA()
+    ours.cert_pem.write_to_path(folder / "ca.pem")
+    stranger.cert_pem.write_to_path(folder / "stranger.pem")
+    here = "localhost", "127.0.0.1", "::1"
+    for name, authority, hosts in (
+        ("server", ours, here),
+        ("renewed", ours, here),
+        ("client", ours, ("backend",)),
+        ("outsider", stranger, ("outsider",)),
+    ):
+        issued = authority.issue_cert(*hosts)
+        issued.private_key_pem.write_to_path(folder / f"{name}.key")
+        for part in issued.cert_chain_pems:
+            part.write_to_path(folder / f"{name}.pem", append=True)
+    return folder
+
+
+PEM = _certified()
 CA = str(PEM / "ca.pem")
 TLS = {"SERVER__TLS_CERTIFICATE": str(PEM / "server.pem"), "SERVER__TLS_KEY": str(PEM / "server.key")}
 GARBAGE = b"\xff" * 40

@@ -91,8 +91,8 @@ def _certificate_at(address: str) -> str:
             "is not the key of server.tls_certificate",
         ),
         ({"tls_certificate": PEM / "gone.pem", "tls_key": PEM / "server.key"}, "can't be read"),
-        ({"tls_certificate": PEM / "make.sh", "tls_key": PEM / "server.key"}, "give PEM files"),
-        ({**pair(), "tls_client_ca": PEM / "make.sh"}, "holds no certificate: give a PEM file of one"),
+        ({"tls_certificate": Path(__file__), "tls_key": PEM / "server.key"}, "give PEM files"),
+        ({**pair(), "tls_client_ca": Path(__file__)}, "holds no certificate: give a PEM file of one"),
     ],
 )
 def test_files_that_do_not_fit_are_one_sentence(files: dict[str, Path], sentence: str) -> None:
