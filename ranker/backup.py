@@ -218,13 +218,23 @@ def _opened(backup: Path, say: Say) -> Iterator[Path]:
         with TemporaryDirectory(dir=backup.parent) as folder:
             say("the file")
             try:
-                with tarfile.open(backup) as tar:
-                    tar.extractall(folder, filter="data")
+                _extract(backup, Path(folder))
             except (tarfile.TarError, EOFError) as error:
                 raise BackupError(f"{backup} is no whole backup ({error}): take another one") from error
             yield Path(folder)
     else:
         raise NotFound(f"there is no backup {backup}: name the folder or file that `feedrank backup` made")
+
+
+def _extract(backup: Path, folder: Path) -> None:
+    """Unpack files and folders, and nothing that lies elsewhere: Pythons before 3.11.4 do not look."""
+    with tarfile.open(backup) as tar:
+        tar.extraction_filter = getattr(tarfile, "data_filter", None)
+        for member in tar.getmembers():
+            inside = (folder / member.name).resolve().is_relative_to(folder.resolve())
+            if not inside or not (member.isfile() or member.isdir()):
+                raise tarfile.TarError(f"{member.name} does not belong in one")
+        tar.extractall(folder)
 
 
 def _digest(manifest: dict[str, Any]) -> str:

@@ -48,10 +48,12 @@ def touch_everything(dimension: int, settings: Settings) -> None:
 
 
 def _touch_what_is_kept(state: State) -> None:
-    """What a snapshot reads and a start takes over, ids that outgrow their table, and those of an answer."""
+    """What a snapshot reads and a start takes over, ids that outgrow their table, and those of an answer,
+    and rings of several rows."""
     arrays = {name: np.array(array) for name, array in state.arrays()}
     State(state.dimension, state.settings).load(arrays, state.facts)
     Ids([str(number) for number in range(100)]).texts(np.arange(2, dtype=np.int32))
+    np.sort(state.posts.engagers[np.arange(2, dtype=np.int32)])
 
 
 def _stump() -> Model:

@@ -10,8 +10,8 @@ def is_local(address: str) -> bool:
     >>> [is_local(one) for one in ("127.0.0.1:0", "[::1]:1", "unix:/run/f.sock", "0.0.0.0:1", "[::]:1", ":1")]
     [True, True, True, False, False, False]
     """
-    if address.startswith(("unix:", "unix-abstract:")):
-        return True
+    if address.startswith(("unix:", "unix-abstract:")) or ":" not in address:
+        return True  # without a port it is none, and nobody can listen there
     host = address.rpartition(":")[0].strip("[]")
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM) if host else []

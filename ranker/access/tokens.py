@@ -83,7 +83,7 @@ class TokenFile:
             if self.path.stat().st_mode & 0o077:
                 raise SettingsError(f"others can read {self.path}: chmod 600 it, and make new tokens")
             return _Document.model_validate_json(self.path.read_bytes()).tokens
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return ()
         except (OSError, ValidationError) as error:
             raise SettingsError(

@@ -66,9 +66,10 @@ def records(seed: int, count: int) -> list[Record]:
     return [(f"{number + 1}-0", _payload(draw)) for number in range(count)]
 
 
-def history(seed: int, count: int) -> list[Entry]:
-    """The same without what can't be read."""
-    return [Entry.FromString(payload) for _, payload in records(seed, count) if payload not in _POISON]
+def history(seed: int, count: int, *, erasing: bool = True) -> list[Entry]:
+    """The same without what can't be read, and without erasures where a redacted archive would not do."""
+    entries = [Entry.FromString(payload) for _, payload in records(seed, count) if payload not in _POISON]
+    return [one for one in entries if erasing or not one.HasField("erased_user")]
 
 
 def one_by_one(entry: Entry) -> Iterator[Entry]:

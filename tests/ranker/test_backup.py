@@ -36,7 +36,7 @@ def fingerprint(data: Path) -> str:
 def living(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that runs, with two snapshots, an archive, and entries after both."""
     with Service(settings_of(tmp_path_factory.mktemp("life") / "data")) as service:
-        for number, entry in enumerate(random_history(seed=5, count=90)):
+        for number, entry in enumerate(random_history(seed=5, count=90, erasing=False)):
             position = service.journal.append(entry)
             if number in (30, 60):
                 assert service.follower.wait_for(position, 5)
@@ -72,7 +72,7 @@ def test_a_restored_server_goes_on_with_new_entries(copied: Path) -> None:
     for name in ("first", "second"):
         with Service(settings_of(copied)) as service:
             before = service.state.position
-            entry = random_history(seed=6, count=1)[0]
+            entry = random_history(seed=6, count=1, erasing=False)[0]
             position, visible = service.writer.write(entry)
             assert visible, name
             assert service.state.position == position != before
@@ -169,7 +169,7 @@ def test_a_lost_archive_file_is_found_by_the_fold(copied: Path) -> None:
 
 def test_a_journal_that_was_trimmed_past_the_archive_is_found(copied: Path) -> None:
     with Service(settings_of(sound(copied))) as service:
-        for entry in random_history(seed=8, count=9):
+        for entry in random_history(seed=8, count=9, erasing=False):
             position = service.journal.append(entry)
         service.journal.trim(position)
     (found,) = wrong(copied)

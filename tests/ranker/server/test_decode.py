@@ -84,6 +84,8 @@ ROWS: list[tuple[Any, str, str]] = [
     (t.User(id=LONG), "id", "too_long"),
     (t.User(id="u", created_ms=-1), "created_ms", "out_of_range"),
     (t.User(id="u", created_ms=TOMORROW_MS), "created_ms", "out_of_range"),
+    (t.User(id="u", consent=t.Consent(training=77)), "consent.training", "malformed"),
+    (t.User(id="u", consent=t.Consent(export=77)), "consent.export", "malformed"),
     (t.User(id="u", languages=["en"] * 17), "languages", "too_many"),
     (t.User(id="u", languages=["en", "?"]), "languages[1]", "malformed"),
     (t.User(id="u", languages=[""]), "languages[0]", "missing"),
@@ -223,6 +225,11 @@ CALLS: list[tuple[Message, str]] = [
     (chosen(topics_more=["Cats"], topics_less=["cats"]), "preferences.topics_less"),
     (controls.GetPreferencesRequest(), "viewer_id"),
     (controls.GetPreferencesRequest(viewer_id=LONG), "viewer_id"),
+    (privacy.EraseUserRequest(), "user_id"),
+    (privacy.EraseUserRequest(user_id=LONG), "user_id"),
+    (privacy.ExportUserRequest(), "user_id"),
+    (privacy.ExportUserRequest(user_id=LONG), "user_id"),
+    (privacy.ExportUserRequest(user_id="u", page_token="?"), "page_token"),
     (admin.ActivateModelRequest(), "version"),
     (admin.ActivateModelRequest(version=LONG), "version"),
     (admin.SetShadowModelRequest(version=LONG), "version"),
@@ -254,12 +261,15 @@ NEVER_WRONG = {
     "Relation.remove": "both values have a meaning",
     "Event.undo": "both values have a meaning",
     "Preferences.show_own_posts": "both values have a meaning",
+    "Post.no_training": "both values have a meaning",
+    "Post.no_export": "both values have a meaning",
+    "Event.no_training": "both values have a meaning",
+    "Event.no_export": "both values have a meaning",
+    "EraseUserRequest.now": "both values have a meaning",
 }
 UNBUILT = {
     feed.SearchPostsRequest,
     controls.ResetProfileRequest,
-    privacy.EraseUserRequest,
-    privacy.ExportUserRequest,
 }
 """These answer UNIMPLEMENTED, whatever they hold."""
 
