@@ -85,9 +85,9 @@ class SteppedFollower(Follower):
 
     def between_entries(self, job: Callable[[], None]) -> None:
         super().between_entries(job)
+        self.step()
         while self._jobs:
-            if not self.step():  # the fold's thread goes on trying; here the journal is simply back
-                self._jobs.popleft()()
+            self._jobs.popleft()()
 
 
 class Embedder:
