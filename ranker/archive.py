@@ -13,6 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ranker.disk import sync
 from ranker.errors import JournalError
 from ranker.journal import Journal, Record, order
 
@@ -138,15 +139,6 @@ def holds_all(archive: Archive, journal: Journal) -> bool:
     except JournalError:
         return False
     return True
-
-
-def sync(folder: Path) -> None:
-    """Put a folder's names on disk: a rename is safe only then."""
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _parts(records: Iterable[Record]) -> Iterator[list[Record]]:

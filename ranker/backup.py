@@ -8,7 +8,6 @@ journal. The manifest, written last, has the SHA-256 of every file.
 
 import hashlib
 import json
-import os
 import shutil
 import tarfile
 import time
@@ -19,8 +18,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from ranker import snapshot
-from ranker.archive import Archive, history, sync
+from ranker import disk, snapshot
+from ranker.archive import Archive, history
+from ranker.disk import sha256_of, sync
 from ranker.errors import BackupError, InvalidArgument, NotFound
 from ranker.impression_files import OPEN, PARQUET
 from ranker.journal import Journal
@@ -84,7 +84,7 @@ def restore(backup: Path, data: Path, say: Say = lambda _: None) -> dict[str, An
         for number, (name, facts) in enumerate(manifest["files"].items()):
             say(f"file {number + 1} of {len(manifest['files'])}")
             _copy(folder / name, partial / name)
-            if _sha256(partial / name) != facts["sha256"]:
+            if sha256_of(partial / name) != facts["sha256"]:
                 shutil.rmtree(partial)
                 raise BackupError(f"{name} of {backup} is damaged: take another backup")
     if data.exists():
@@ -100,6 +100,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest: dict[str, Any] = json.loads((folder / MANIFEST).read_bytes())
         if manifest.pop("seal") != _digest(manifest) or manifest["format"] != FORMAT:
             raise BackupError(f"the manifest of {folder} is damaged or of another form: take another backup")
+        if any(Path(name).is_absolute() or ".." in Path(name).parts for name in manifest["files"]):
+            raise BackupError(f"{folder} names files that lie elsewhere: take another backup")
         gone = [name for name in manifest["files"] if not (folder / name).is_file()]
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise BackupError(f"{folder} is no whole backup ({error}): take another one") from error
@@ -172,8 +174,7 @@ def _copy_rest(data: Path, folder: Path) -> None:
 def _copy(source: Path, target: Path) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     shutil.copy2(source, target)
-    with target.open("rb") as file:
-        os.fsync(file.fileno())
+    sync(target)
 
 
 def _seal(folder: Path, position: str, taken: str) -> dict[str, Any]:
@@ -185,15 +186,11 @@ def _seal(folder: Path, position: str, taken: str) -> dict[str, Any]:
         "position": position,
         "snapshot": taken,
         "files": {
-            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": _sha256(path)}
+            str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
             for path in files
         },
     }
-    with (folder / MANIFEST).open("w") as file:
-        json.dump(manifest | {"seal": _digest(manifest)}, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    sync(folder)
+    disk.write(folder / MANIFEST, json.dumps(manifest | {"seal": _digest(manifest)}, indent=1).encode())
     return manifest
 
 
@@ -202,8 +199,7 @@ def _pack(folder: Path, target: Path) -> None:
     with temporary.open("wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
         tar.add(folder, arcname=".")
         tar.close()
-        file.flush()
-        os.fsync(file.fileno())
+    sync(temporary)
     temporary.rename(target)
     sync(target.parent)
     shutil.rmtree(folder)
@@ -239,8 +235,3 @@ def _extract(backup: Path, folder: Path) -> None:
 
 def _digest(manifest: dict[str, Any]) -> str:
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,6 +6,7 @@ file, and cuts a torn end off as at every start.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import pyarrow as pa
@@ -128,8 +129,12 @@ def _deep(settings: Settings, archive: Archive, journal: Journal) -> Iterator[Fi
     position = snapshot.restore(kept, settings.data / "snapshots") if newest else ""
     state = State(settings.embedder.dimension, settings.state)
     follower = Follower(journal, Fold(state))
+
+    def wanted(record: Record) -> bool:
+        return not position or order(record[0]) <= order(position)
+
     try:
-        for record in _upto(history(archive, journal), position):
+        for record in takewhile(wanted, history(archive, journal)):
             follower.apply(record)
     except FeedrankError as error:
         return (yield Finding("fold", str(error), "restore the archive from a backup: `feedrank restore`"))
@@ -141,13 +146,6 @@ def _deep(settings: Settings, archive: Archive, journal: Journal) -> Iterator[Fi
         "fold", f"equal to the snapshot at {position}, bit for bit" if position else "no snapshot to compare"
     )
     return None
-
-
-def _upto(records: Iterator[Record], position: str) -> Iterator[Record]:
-    for record in records:
-        if position and order(record[0]) > order(position):
-            return
-        yield record
 
 
 def _models(models: Path) -> Iterator[Finding]:

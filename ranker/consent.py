@@ -9,7 +9,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field, ValidationError
 
-from ranker import atomic
+from ranker import disk
 from ranker.errors import SettingsError
 
 Answer = Literal["allowed", "refused"]
@@ -28,7 +28,7 @@ class ConsentSettings(BaseModel, frozen=True, extra="forbid"):
 
 def write(data: Path, settings: ConsentSettings) -> None:
     """Say what holds for a data folder."""
-    atomic.write(data / _FILE, settings.model_dump_json(indent=2).encode())
+    disk.write(data / _FILE, settings.model_dump_json(indent=2).encode())
 
 
 def of(data: Path) -> ConsentSettings:

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 import structlog
 
 from ranker import features, heads
-from ranker.archive import sync
+from ranker.disk import sync
 from ranker.fold.erasure import Erased
 from ranker.journal import order
 from ranker.surfaces import FACTORS

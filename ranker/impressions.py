@@ -24,8 +24,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, Field
 
 from ranker import heads
-from ranker.archive import sync
 from ranker.board import PRIMARY
+from ranker.disk import sync
 from ranker.errors import JournalUnavailable
 from ranker.fold.erasure import Erased
 from ranker.heads import DAY_MS

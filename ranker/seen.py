@@ -21,7 +21,7 @@ import structlog
 from numpy.typing import NDArray
 from pydantic import BaseModel, Field, NonNegativeInt, ValidationError
 
-from ranker import atomic
+from ranker import disk
 from ranker.state.departed import digest_of
 
 log = structlog.get_logger()
@@ -111,7 +111,7 @@ def key_of(data: Path) -> bytes:
     """The key of a data folder, which is made when it is asked for first."""
     path = data / KEY
     if not path.exists():
-        atomic.write(path, secrets.token_bytes(_KEY_BYTES), mode=0o600, anew=False)
+        disk.write(path, secrets.token_bytes(_KEY_BYTES), mode=0o600, anew=False)
     return path.read_bytes()
 
 
@@ -129,7 +129,7 @@ def mark(folder: Path, time_ms: int) -> None:
     if time_ms in old.times_ms:
         return
     new = Mark(count=old.count + 1, times_ms=(*old.times_ms, time_ms)[-_TIMES:])
-    atomic.write(folder / MARK, new.model_dump_json(indent=2).encode())
+    disk.write(folder / MARK, new.model_dump_json(indent=2).encode())
     log.info("model_saw_erased", version=folder.name, people=new.count)
 
 

@@ -7,7 +7,6 @@ they are read by mapping them into memory.
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import tokenize
@@ -21,7 +20,7 @@ from typing import Any, Protocol
 import numpy as np
 import structlog
 
-from ranker.archive import sync
+from ranker.disk import sha256_of, sync
 from ranker.errors import SnapshotError
 from ranker.experiments import InService
 from ranker.journal import order
@@ -106,12 +105,12 @@ def finish(draft: Draft, *, alone: bool = False) -> Path:
     folder, target = draft.path.parent, draft.path.with_suffix("")
     files = [draft.path / f"{name}.npy" for name in draft.names]
     for path in files:
-        _sync_file(path)
-    hashes = dict(zip(draft.names, map(_sha256, files), strict=True))
+        sync(path)
+    hashes = dict(zip(draft.names, map(sha256_of, files), strict=True))
     manifest = {"format": FORMAT, "reader": READER, "facts": draft.facts, "sha256": hashes}
     sealed = manifest | {"seal": _seal(manifest)}
     (draft.path / "manifest.json").write_bytes(json.dumps(sealed, indent=1).encode())
-    _sync_file(draft.path / "manifest.json")
+    sync(draft.path / "manifest.json")
     shutil.rmtree(target, ignore_errors=True)
     draft.path.rename(target)
     sync(folder)
@@ -208,7 +207,7 @@ def _manifest(path: Path) -> dict[str, Any]:
 
 def _verify_files(path: Path, hashes: Mapping[str, str]) -> None:
     with ThreadPoolExecutor(_READERS) as readers:
-        found = readers.map(lambda name: _sha256(path / f"{name}.npy"), hashes)
+        found = readers.map(lambda name: sha256_of(path / f"{name}.npy"), hashes)
     for name, digest in zip(hashes, found, strict=True):
         if digest != hashes[name]:
             raise SnapshotError(f"{name}.npy does not have the hash that the manifest says")
@@ -259,13 +258,3 @@ def _read(path: Path) -> Array:
     else:
         array = np.load(path, mmap_mode="c", allow_pickle=False)
     return array
-
-
-def _sync_file(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

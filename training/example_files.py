@@ -5,7 +5,6 @@ examples-00000.parquet …  a row an example; features, labels and probabilities
 posts.parquet             a row a post; `post` in the examples is its row number
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Iterator, Sequence
@@ -20,7 +19,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ValidationError
 
 from ranker import features, heads
-from ranker.archive import sync
+from ranker.disk import sha256_of, sync
 from ranker.errors import InvalidArgument, NotFound
 from ranker.seen import PEOPLE, People, PeopleFacts
 from training.examples import About, Examples, ExampleSet, Posts
@@ -177,16 +176,11 @@ def _unusable(folder: Path, reason: str) -> InvalidArgument:
 
 def _check(path: Path, file: File) -> None:
     try:
-        found = _digest(path)
+        found = sha256_of(path)
     except OSError as error:
         raise _unusable(path.parent, f"{path.name} can't be read") from error
     if found != file.sha256:
         raise _unusable(path.parent, f"{path.name} does not have the hash that the manifest says")
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _file(path: Path, tables: Iterator[pa.Table]) -> File:
@@ -198,7 +192,7 @@ def _file(path: Path, tables: Iterator[pa.Table]) -> File:
         for table in tables:
             writer.write_table(table)
             rows += table.num_rows
-    return File(name=path.name, rows=rows, sha256=_digest(path))
+    return File(name=path.name, rows=rows, sha256=sha256_of(path))
 
 
 def _tables(examples: Examples) -> Iterator[pa.Table]:

@@ -8,7 +8,6 @@ for passwords that people choose.
 import fcntl
 import hmac
 import json
-import os
 import re
 import secrets
 import time
@@ -21,6 +20,7 @@ from pathlib import Path
 import structlog
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
+from ranker import disk
 from ranker.access.contract import ROLES
 from ranker.errors import Expired, NotFound, SettingsError, Unauthenticated
 from ranker.journal import now_ms
@@ -235,20 +235,9 @@ def private_folder(folder: Path) -> Path:
 
 def write_private(path: Path, content: bytes) -> None:
     """Write a file that only its owner can read, whole or not at all, onto the disk."""
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        disk.write(path, content, mode=0o600)
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise SettingsError(
             f"{path} can't be written ({error.strerror}): make room, or choose another folder with --data"
         ) from error

@@ -6,7 +6,6 @@ nothing that is done. The receipt takes the file's place. It names nobody.
 """
 
 import json
-import os
 import shutil
 import threading
 import time
@@ -19,8 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import structlog
 
-from ranker import bundle, impression_files, snapshot
-from ranker.archive import sync
+from ranker import bundle, disk, impression_files, snapshot
 from ranker.errors import FeedrankError
 from ranker.fold.erasure import Erased
 from ranker.follower import Follower
@@ -81,7 +79,8 @@ class Erasures:
         known = self._due.get(erased.entry_id)
         if known is not None:  # folded again, after a restart: what was counted first is what was there
             return
-        _write(self._folder / f"{erased.entry_id}.due", json.dumps(asdict(erased)).encode())
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._write(f"{erased.entry_id}.due", asdict(erased))
         with self._changed:
             self._due[erased.entry_id] = erased
             self._receipts[erased.entry_id] = Receipt(erased.counts)
@@ -142,7 +141,7 @@ class Erasures:
     def _compact(self, due: Sequence[Erased]) -> None:
         began = time.monotonic()
         mark = self._mark()
-        found, impressions = Redaction(due), Counter[str]()
+        found = Redaction(due)
         archive = self._upkeep.archive
         found.learn(archive.records())
         found.learn(self._journal.records(archive.last))
@@ -230,11 +229,14 @@ class Erasures:
                 files += len(parts)
         return files
 
+    def _write(self, name: str, facts: Mapping[str, object]) -> None:
+        disk.write(self._folder / name, json.dumps(facts).encode(), mode=0o600)
+
     def _done(self, receipts: Mapping[str, Receipt]) -> None:
         for entry_id, receipt in receipts.items():
-            _write(self._folder / f"{entry_id}.json", json.dumps(asdict(receipt)).encode())
+            self._write(f"{entry_id}.json", asdict(receipt))
             (self._folder / f"{entry_id}.due").unlink(missing_ok=True)
-        sync(self._folder)
+        disk.sync(self._folder)
         with self._changed:
             self._receipts |= receipts
             for entry_id in receipts:
@@ -264,14 +266,3 @@ def _names(path: Path, words: set[str]) -> bool:
 def _is_words(kind: pa.DataType) -> bool:
     held = kind.value_type if pa.types.is_dictionary(kind) else kind
     return bool(pa.types.is_string(held) or pa.types.is_large_string(held))
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_suffix(".tmp")
-    with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.rename(path)
-    sync(path.parent)

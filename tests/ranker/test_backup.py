@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,7 @@ import redis
 
 from ranker import snapshot
 from ranker.archive import Archive
-from ranker.backup import back_up, restore
+from ranker.backup import _digest, back_up, restore
 from ranker.check import Finding, check
 from ranker.errors import BackupError, InvalidArgument, NotFound
 from ranker.service import Service
@@ -94,9 +93,8 @@ def test_what_is_there_is_not_written_over(saved: Path, living: Service, copied:
         restore(saved, copied)
 
 
-def test_a_damaged_backup_is_named_and_makes_no_data_folder(saved: Path, tmp_path: Path) -> None:
-    with tarfile.open(saved) as tar:
-        tar.extractall(tmp_path / "backup", filter="data")
+def test_a_damaged_backup_is_named_and_makes_no_data_folder(living: Service, tmp_path: Path) -> None:
+    back_up(living.settings, tmp_path / "backup")
     victim = next((tmp_path / "backup" / "archive").iterdir())
     victim.write_bytes(victim.read_bytes()[:-1] + b"?")
     with pytest.raises(BackupError, match=victim.name):
@@ -104,14 +102,25 @@ def test_a_damaged_backup_is_named_and_makes_no_data_folder(saved: Path, tmp_pat
     assert not (tmp_path / "data").exists()
 
 
+@pytest.mark.parametrize("name", ["../beside", "/etc/beside", "archive/../../beside"])
+def test_a_backup_that_names_files_elsewhere_is_refused(living: Service, tmp_path: Path, name: str) -> None:
+    manifest = back_up(living.settings, tmp_path / "backup")
+    manifest["files"][name] = next(iter(manifest["files"].values()))
+    (tmp_path / "backup" / "manifest.json").write_text(json.dumps(manifest | {"seal": _digest(manifest)}))
+    with pytest.raises(BackupError, match="lie elsewhere"):
+        restore(tmp_path / "backup", tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+
+
 @pytest.mark.parametrize("damage", ["torn", "no manifest", "lacking"])
-def test_what_is_no_whole_backup_is_refused_with_the_repair(saved: Path, tmp_path: Path, damage: str) -> None:
-    torn = tmp_path / "torn.tar"
-    torn.write_bytes(saved.read_bytes()[: 700 if damage == "torn" else None])
-    if damage != "torn":
-        with tarfile.open(torn) as tar:
-            tar.extractall(tmp_path / "torn", filter="data")
-        torn = tmp_path / "torn"
+def test_what_is_no_whole_backup_is_refused_with_the_repair(
+    living: Service, saved: Path, tmp_path: Path, damage: str
+) -> None:
+    torn = tmp_path / "torn"
+    if damage == "torn":
+        torn.write_bytes(saved.read_bytes()[:700])
+    else:
+        back_up(living.settings, torn)
         (torn / "manifest.json").unlink() if damage == "no manifest" else shutil.rmtree(torn / "archive")
     with pytest.raises(BackupError, match="take another"):
         restore(torn, tmp_path / "data")

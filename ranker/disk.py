@@ -1,11 +1,10 @@
-"""Small files that are there whole or not at all, whatever ends the process."""
+"""The disk: small files that are there whole or not at all, whatever ends the process; hashes of files."""
 
 import contextlib
+import hashlib
 import os
 import tempfile
 from pathlib import Path
-
-from ranker.archive import sync
 
 
 def write(path: Path, content: bytes, mode: int = 0o644, *, anew: bool = True) -> None:
@@ -25,3 +24,18 @@ def write(path: Path, content: bytes, mode: int = 0o644, *, anew: bool = True) -
         sync(path.parent)
     finally:
         Path(name).unlink(missing_ok=True)
+
+
+def sync(path: Path) -> None:
+    """Put a file's content on disk, or a folder's names: a rename is safe only then."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256 of a file, as hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
