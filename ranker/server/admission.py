@@ -85,10 +85,11 @@ class Pressure:
         self._eased = self._eased_at = 0.0
         self._lock = threading.Lock()
 
-    def come(self) -> None:
-        """A call was admitted."""
+    def come(self) -> int:
+        """A call was admitted; how many wait or are being answered."""
         with self._lock:
             self._present += 1
+            return self._present
 
     def leave(self) -> None:
         """One that was admitted was refused after all."""
@@ -341,8 +342,8 @@ class _Group:
         self._tokens = SimpleQueue[bool]()
         """One for each call that waits; False ends a thread."""
         self._threads: list[threading.Thread] = []
-        self._idle = 0
         self._lock = threading.Lock()
+        """Of what leaves a queue."""
 
     def takes(self, left_s: float, share: float) -> bool:
         """Whether a call that comes now is answered in time. `share`: of the longest wait."""
@@ -359,55 +360,43 @@ class _Group:
 
     def put(self, waiting: _Waiting, queue: int) -> None:
         """Take a call in."""
-        self._pressure.come()
+        present = self._pressure.come()
         self._queues[queue].append(waiting)
-        with self._lock:
-            if not self._idle and len(self._threads) < self._most_threads:
-                name = f"{self._name}_{len(self._threads)}"
-                self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
-                self._threads[-1].start()
         self._tokens.put(True)
+        if len(self._threads) < min(present, self._most_threads):
+            name = f"{self._name}_{len(self._threads)}"
+            self._threads.append(threading.Thread(target=self._run, name=name, daemon=True))
+            self._threads[-1].start()
 
     def refuse_late(self, refused: Callable[[float], None]) -> None:
         """Refuse what has waited for twice the longest wait, or past its deadline."""
-        for queue in self._queues:
-            while queue and self._is_late(queue[0], time.monotonic()):
-                try:
-                    waiting = queue.popleft()
-                except IndexError:  # a thread has it now
-                    return
-                self._pressure.leave()
-                _run_refused(waiting, self.refusal())
-                refused(time.monotonic() - waiting.since)
+        while waiting := self._late(time.monotonic()):
+            self._pressure.leave()
+            _run_refused(waiting, self.refusal())
+            refused(time.monotonic() - waiting.since)
 
     def close(self) -> None:
         """End the threads, each after its call."""
         for _ in self._threads:
             self._tokens.put(False)
 
-    def _is_late(self, waiting: _Waiting, now: float) -> bool:
-        return now > min(waiting.since + 2 * self._pressure.most_wait_s, waiting.until)
-
-    def _run(self) -> None:
-        while True:
-            with self._lock:
-                self._idle += 1
-            goes_on = self._tokens.get()
-            with self._lock:
-                self._idle -= 1
-            if not goes_on:
-                return
-            if waiting := self._next():
-                self._answer(waiting)
+    def _late(self, now: float) -> _Waiting | None:
+        """A call at the head of a queue that waited too long, taken out."""
+        with self._lock:
+            for queue in self._queues:
+                if queue and now > min(queue[0].since + 2 * self._pressure.most_wait_s, queue[0].until):
+                    return queue.popleft()
+        return None
 
     def _next(self) -> _Waiting | None:
-        """The most critical call that waits; None where it was refused meanwhile."""
-        for queue in self._queues:
-            try:
-                return queue.popleft()
-            except IndexError:
-                continue
-        return None
+        """The most critical call that waits, taken out; None where it was refused meanwhile."""
+        with self._lock:
+            return next((queue.popleft() for queue in self._queues if queue), None)
+
+    def _run(self) -> None:
+        while self._tokens.get():
+            if waiting := self._next():
+                self._answer(waiting)
 
     def _answer(self, waiting: _Waiting) -> None:
         began = time.monotonic()

@@ -242,3 +242,22 @@ def test_its_threads_end_with_it() -> None:
         assert {"admission", "rpc_0"} <= {one.name for one in threading.enumerate()}
     names = ("admission", "rpc_0", "rpc_1")
     assert within(5, lambda: not [one for one in threading.enumerate() if one.name in names])
+
+
+def test_calls_that_come_together_have_a_thread_each() -> None:
+    admission = Admission(ServerSettings(), Metrics(), Pressure(2, 1.0))
+    began, gate = threading.Semaphore(0), threading.Event()
+
+    def call() -> None:
+        began.release()
+        gate.wait(5)
+
+    gate.set()
+    admission.pool.submit(call)  # after it a thread waits for the next
+    assert began.acquire(timeout=5)
+    gate.clear()
+    for _ in range(3):
+        admission.pool.submit(call)
+    assert all(began.acquire(timeout=5) for _ in range(3))
+    gate.set()
+    admission.close()
