@@ -64,7 +64,7 @@ def choose(
         tally.take("horizon_not_passed", impressions.time_ms + _known_after_ms(choices) > choices.until_ms)
     for rule, viewers in choices.exclude.masks(_behaviour(impressions, outcomes, names)).items():
         tally.counts[f"viewers_excluded_by_{rule}"] = int(viewers.sum())
-        tally.take(f"excluded_by_{rule}", viewers[impressions.viewer])
+        tally.take(f"excluded_by_{rule}", np.append(viewers, False)[impressions.viewer])
     tally.take("not_sampled", nothing & (drawn(impressions, names, choices.seed) >= choices.negatives))
     rows = np.flatnonzero(tally.left)
     weight = np.where(nothing[rows], 1 / choices.negatives, 1).astype(np.float32)
@@ -127,7 +127,7 @@ def drawn(impressions: Impressions, names: Names, seed: int) -> NDArray[np.float
     answers = np.append(_hashes(names.requests), np.uint64(0))[impressions.request]
     alone = impressions.request == NO_REQUEST
     moment = _mixed(impressions.time_ms[alone].astype(np.uint64))
-    answers[alone] = _hashes(names.viewers)[impressions.viewer[alone]] ^ moment
+    answers[alone] = np.append(_hashes(names.viewers), np.uint64(0))[impressions.viewer[alone]] ^ moment
     posts = _hashes(names.posts)[impressions.post]
     mixed = _mixed(_mixed(answers ^ _mixed(np.array([seed % 2**64], np.uint64))) ^ posts)
     return (mixed >> np.uint64(11)).astype(np.float64) * 2.0**-53
@@ -161,8 +161,10 @@ def _known_after_ms(choices: Choices) -> int:
 
 
 def _behaviour(impressions: Impressions, outcomes: Outcomes, names: Names) -> Behaviour:
+    """What viewers with an id did: the others, number -1, are nobody whom a rule could take."""
     answers, first = np.unique(impressions.request, return_index=True)
-    first = first[answers != NO_REQUEST]
+    first = first[(answers != NO_REQUEST) & (impressions.viewer[first] >= 0)]
+    outcomes = outcomes[outcomes.viewer >= 0]
     return Behaviour(
         viewers=names.viewers,
         viewer=outcomes.viewer,
