@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.answering import FAULTS_OF_ONE, Callers, Fault, FaultyServer, elsewhere, port_cut, running
+from tests.faults.answering import Callers, elsewhere
+from tests.faults.outages import FAULTS_OF_ONE, Fault, FaultyServer, port_cut, running
 
 CALLS = 30
 SHORT = [one for one in FAULTS_OF_ONE if one.name not in {"models-gone", "valkey-killed", "index-raises"}]
