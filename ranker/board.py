@@ -20,7 +20,7 @@ PRIMARY = 0
 
 ALONE = -1
 
-_ROWS = 3
+_ROWS = 4
 _WORTH_PASSING = 2
 """A page is passed on to a worker that has so many fewer under way: passing costs a twentieth of a page."""
 _SEQUENCE_BITS = 22
@@ -52,7 +52,7 @@ def position_of(number: int) -> str:
 
 
 class Board:
-    """One column a worker: what it acknowledged last, what it folded last, whether it answers calls.
+    """One column a worker: what it acknowledged and folded last, whether it serves, lacks the embedder.
 
     Below, row by row, each worker counts the pages that it has under way at every worker.
     """
@@ -63,7 +63,7 @@ class Board:
         self.worker = worker
         self.file = file
         rows = np.frombuffer(mmap.mmap(file, _size(workers)), np.uint64).reshape(-1, workers)
-        self._acknowledged, self._folded, self._serving = rows[:_ROWS]
+        self._acknowledged, self._folded, self._serving, self._bereft = rows[:_ROWS]
         self._pages = rows[_ROWS:].view(np.int64)
         self._turn = threading.Lock()
 
@@ -105,6 +105,15 @@ class Board:
     def serves(self, worker: int) -> bool:
         """Whether a worker answers calls."""
         return bool(self._serving[worker])
+
+    @property
+    def embedder_lost(self) -> bool:
+        """Whether the embedder ended, or could not start, and is not back yet."""
+        return bool(self._bereft[PRIMARY])
+
+    @embedder_lost.setter
+    def embedder_lost(self, lost: bool) -> None:
+        self._bereft[PRIMARY] = lost
 
     @contextmanager
     def under_way(self, worker: int) -> Iterator[None]:

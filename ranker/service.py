@@ -148,7 +148,7 @@ class Service:
             index=self.slices,
         )
         consent.write(data, settings.consent)
-        self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data)
+        self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, data, self.board)
         opening.callback(self._last_snapshot)
         self.erasures.attend(self.journal, self.follower, self.upkeep, owns_journal=self.owns_journal)
         return [self.upkeep, self.erasures, *([self.vectorizer] if settings.embedder.enabled else [])]
@@ -162,7 +162,7 @@ class Service:
     def ailing(self) -> list[tuple[str, str]]:
         """What answers lack for now, as stage and reason: the journal's news, the vectors of new posts."""
         found = [] if self.follower.connected else [("journal", "unavailable")]
-        if self.is_primary and self.settings.embedder.enabled and self.vectorizer.lost:
+        if self.settings.embedder.enabled and self.board.embedder_lost:
             found.append(("embedder", "unavailable"))
         return found
 

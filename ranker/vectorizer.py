@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field
 
 from embeddings.errors import EmbedderUnavailable
 from embeddings.link import EmbedderLink, start_embedder
+from ranker.board import Board
 from ranker.errors import JournalUnavailable
 from ranker.journal import Journal, now_ms
 from ranker.sockets import private_socket
@@ -51,11 +52,13 @@ class EmbedderSettings(BaseModel, frozen=True, extra="forbid"):
 class Vectorizer:
     """A thread beside the fold that keeps the embedder busy."""
 
-    def __init__(self, state: State, journal: Journal, settings: EmbedderSettings, folder: Path) -> None:
+    def __init__(
+        self, state: State, journal: Journal, settings: EmbedderSettings, folder: Path, board: Board
+    ) -> None:
+        """`board`: where all workers are told whether the embedder is there."""
         self.settings = settings
         self.model = ""
-        self.lost = False
-        """Whether the embedder ended, or could not start, and is not back yet."""
+        self._board = board
         self._state = state
         self._journal = journal
         self._folder = folder
@@ -120,7 +123,7 @@ class Vectorizer:
                 f"the model's vectors have {self._link.dimension} numbers, the setting says "
                 f"{self.settings.dimension}: set embedder.dimension in a fresh data folder"
             )
-        self.lost, self._pause_s = False, _RESTART_S
+        self._board.embedder_lost, self._pause_s = False, _RESTART_S
         log.info("embedder_ready", model=self.model)
 
     def _refuse_if_ended(self) -> None:
@@ -204,7 +207,7 @@ class Vectorizer:
             self._link.close()
         self._link, self._asked = None, {}
         if not self._stop.is_set():
-            self.lost = self.lost or not isinstance(error, JournalUnavailable)
+            self._board.embedder_lost |= not isinstance(error, JournalUnavailable)
             log.warning("embedder_lost", reason=str(error), again_s=self._pause_s)
         self._stop.wait(self._pause_s)
         self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)

@@ -36,6 +36,14 @@ def test_a_worker_is_behind_until_it_folded_what_another_acknowledged(boards: tu
     assert not first.behind()
 
 
+def test_all_workers_know_whether_the_embedder_is_there(boards: tuple[Board, Board]) -> None:
+    first, second = boards
+    first.embedder_lost = True
+    assert second.embedder_lost
+    first.embedder_lost = False
+    assert not second.embedder_lost
+
+
 def test_what_is_acknowledged_never_goes_back(boards: tuple[Board, Board]) -> None:
     first, second = boards
     first.acknowledge("7-0")

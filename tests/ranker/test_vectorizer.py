@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from embeddings.errors import EmbedderUnavailable
 from ranker import vectorizer as module
+from ranker.board import Board
 from ranker.journal import Journal
 from ranker.state import State
 from ranker.vectorizer import EmbedderSettings, Vectorizer
@@ -22,10 +23,12 @@ def test_an_embedder_that_can_not_be_started_is_tried_again(
 ) -> None:
     monkeypatch.setattr(module, "_RESTART_S", 0.01)
     (tmp_path / "embedder.log").mkdir()
-    vectorizer = Vectorizer(State(4), journal, EmbedderSettings(), tmp_path)
+    board = Board()
+    vectorizer = Vectorizer(State(4), journal, EmbedderSettings(), tmp_path, board)
     with capture_logs() as logged:
         vectorizer.start()
         assert within(5, lambda: [line["event"] for line in logged].count("vectorizer_failed") > 1)
+        assert board.embedder_lost
         vectorizer.stop()
 
 
@@ -42,7 +45,9 @@ def test_a_post_that_can_not_be_embedded_holds_nothing_up(tmp_path: Path, journa
     town = Town()
     for name in ("a", "b", "c", "bad", "d", "e"):
         town.post(name, text=name)
-    vectorizer = Vectorizer(town.state, journal, EmbedderSettings(dimension=8, batch_posts=4), tmp_path)
+    vectorizer = Vectorizer(
+        town.state, journal, EmbedderSettings(dimension=8, batch_posts=4), tmp_path, Board()
+    )
     vectorizer._link = _Choosy()  # type: ignore[assignment]
     for _ in range(12):
         with suppress(EmbedderUnavailable):

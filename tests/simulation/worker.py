@@ -162,7 +162,7 @@ class Worker:
         self.upkeep = Upkeep(
             settings.data, self.journal, self.follower, UpkeepSettings(), trim=True, index=self.slices
         )
-        self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, settings.data)
+        self.vectorizer = Vectorizer(self.state, self.journal, settings.embedder, settings.data, board)
         self.vectorizer._stop.set()
         self._embedder = Embedder(lambda: chance(0.1))
 
