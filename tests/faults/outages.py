@@ -28,6 +28,7 @@ DEADLINE_S = 2.0
 """Of a timeline."""
 HEALED_WITHIN_S = 60.0
 _ROOT = Path(__file__).parents[2]
+_NO_EMBEDDER = "kill-embedder"
 
 Reason = tuple[str, str]
 
@@ -52,6 +53,10 @@ class FaultyServer(Server):
     def mend(self, what: str) -> None:
         """The end of it."""
         (self.data / FAULTS / what).unlink()
+
+    def lacks(self, what: str) -> bool:
+        """Whether it was made to fail and not mended yet."""
+        return (self.data / FAULTS / what).exists()
 
     def is_whole(self) -> bool:
         """Whether a timeline comes without a reason, and a write is taken."""
@@ -86,6 +91,18 @@ def kill_embedder(server: Server) -> None:
     for child in psutil.Process(server.process.pid).children():
         if "embeddings.process" in child.cmdline():
             child.kill()
+
+
+def kill_embedder_again_and_again(server: FaultyServer) -> None:
+    """From now on it is ended whenever the server starts it again."""
+    server.fail(_NO_EMBEDDER)
+
+    def kill_on() -> None:
+        while server.lacks(_NO_EMBEDDER):
+            kill_embedder(server)
+            time.sleep(0.05)
+
+    threading.Thread(target=kill_on, daemon=True).start()
 
 
 def _hide(server: Server) -> None:
@@ -128,8 +145,12 @@ FAULTS_OF_ONE = (
 )
 """Of a server with the embedded Valkey."""
 
-EMBEDDER_KILLED = Fault("embedder-killed", kill_embedder, lambda _: None, None)
-"""It is back within seconds, and while it is not, answers say so."""
+EMBEDDER_KILLED = Fault(
+    "embedder-killed",
+    kill_embedder_again_and_again,
+    lambda server: server.mend(_NO_EMBEDDER),
+    ("embedder", "unavailable"),
+)
 
 
 class Relay:
