@@ -1,11 +1,11 @@
 """Admission: which calls are answered, in which order, and which are refused at once.
 
 Before any thread takes a call it is known how critical it is, and how long it would wait. Health, what
-operators do, writes and reads have threads of their own, so that none takes another's; of reads, first pages
-go before later ones. A read that would wait too long is refused in the thread that takes calls in, which does
-no other work: RESOURCE_EXHAUSTED, a sentence, and in the trailer `retry-after-ms` when to come again. What
-counts is time in the queue, not its length (CoDel, Nichols and Jacobson 2012). Long before, fewer candidates
-are scored (`Pressure.quality`).
+operators do, erasures, writes and reads have threads of their own, so that none takes another's; of reads,
+first pages go before later ones. A read that would wait too long is refused in the thread that takes calls
+in, which does no other work: RESOURCE_EXHAUSTED, a sentence, and in the trailer `retry-after-ms` when to come
+again. What counts is time in the queue, not its length (CoDel, Nichols and Jacobson 2012). Long before, fewer
+candidates are scored (`Pressure.quality`).
 
 gRPC runs interceptors and `submit` one after the other in one thread. A unary call is taken as a stream here:
 then its content is read when it was admitted, and a refusal reads nothing.
@@ -59,12 +59,14 @@ class Criticality(IntEnum):
 
     HEALTH = 0
     ADMIN = 1
-    STREAM = 2
+    PRIVACY = 2
+    """Erasures, some of which take minutes."""
+    STREAM = 3
     """Reflection and the like, which hold a thread as long as they are open."""
-    WRITE = 3
-    PAGE = 4
+    WRITE = 4
+    PAGE = 5
     """First pages and other reads."""
-    LATER = 5
+    LATER = 6
     """Later pages."""
 
 
@@ -167,6 +169,7 @@ class Admission(grpc.ServerInterceptor):
         self._groups = [
             _Group("health", 1, most),
             _Group("admin", 2, most),
+            _Group("privacy", 2, most),
             _Group("stream", 4, most),
             _Group("write", settings.threads, most, writes),
             _Group("rpc", settings.threads, most, reads, queues=2),
@@ -242,7 +245,7 @@ def _criticality(method: str, details: grpc.HandlerCallDetails) -> Criticality:
 _KINDS = {
     "/grpc.health.v1.Health": Criticality.HEALTH,
     "/feedrank.v1.Admin": Criticality.ADMIN,
-    "/feedrank.v1.Privacy": Criticality.ADMIN,
+    "/feedrank.v1.Privacy": Criticality.PRIVACY,
     "/feedrank.v1.Ingest": Criticality.WRITE,
     "/feedrank.v1.Controls": Criticality.WRITE,
     "/feedrank.v1.Controls/GetPreferences": Criticality.PAGE,

@@ -32,7 +32,6 @@ _OF_THE_PRIMARY = (
     f"/{admin_pb2.DESCRIPTOR.services_by_name['Admin'].full_name}/",
     f"/{privacy_pb2.DESCRIPTOR.services_by_name['Privacy'].full_name}/",
 )
-_PRIVACY = f"/{privacy_pb2.DESCRIPTOR.services_by_name['Privacy'].full_name}/"
 _PAGE = f"/{feed_pb2.DESCRIPTOR.services_by_name['Feed'].full_name}/GetTimeline"
 Who = tuple[tuple[str, str], ...]
 """Metadata that says who calls."""

@@ -11,8 +11,10 @@ from typing import Any
 import feedrank
 import grpc
 import pytest
+from feedrank.v1.admin_pb2 import StatusResponse
 from feedrank.v1.feed_pb2 import GetTimelineRequest, GetTimelineResponse
 from feedrank.v1.ingest_pb2 import RecordEventsRequest, RecordEventsResponse
+from feedrank.v1.privacy_pb2 import EraseUserResponse
 from prometheus_client import generate_latest
 
 from ranker.metrics import Metrics
@@ -22,6 +24,7 @@ from tests.live import within
 
 PAGE = "/feedrank.v1.Feed/GetTimeline"
 EVENTS = "/feedrank.v1.Ingest/RecordEvents"
+ERASE, STATUS = "/feedrank.v1.Privacy/EraseUser", "/feedrank.v1.Admin/Status"
 BUSY = grpc.StatusCode.RESOURCE_EXHAUSTED
 TOOK_S = 0.05
 
@@ -91,7 +94,12 @@ def serving(**settings: float) -> Iterator[Slow]:
 
         return method
 
-    methods = {PAGE: GetTimelineResponse(request_id="r"), EVENTS: RecordEventsResponse()}
+    methods = {
+        PAGE: GetTimelineResponse(request_id="r"),
+        EVENTS: RecordEventsResponse(),
+        ERASE: EraseUserResponse(),
+        STATUS: StatusResponse(),
+    }
     for path, answer in methods.items():
         service, name = path[1:].split("/")
         handler = grpc.unary_unary_rpc_method_handler(answered(answer))
@@ -153,6 +161,17 @@ def test_writes_go_while_reads_are_refused(slow: Slow) -> None:
     slow.burst(40)
     writes = [slow.call(EVENTS, RecordEventsRequest().SerializeToString()) for _ in range(6)]
     assert codes(writes) == [grpc.StatusCode.OK] * 6
+
+
+def test_erasures_that_take_long_leave_operators_their_threads(slow: Slow) -> None:
+    slow.gate.clear()
+    before = len(slow.began)
+    calls = [slow.call(ERASE) for _ in range(3)]
+    assert within(5, lambda: len(slow.began) == before + 2)
+    calls.append(slow.call(STATUS))
+    assert within(5, lambda: len(slow.began) == before + 3)
+    slow.gate.set()
+    assert {*codes(calls)} == {grpc.StatusCode.OK}
 
 
 def test_later_pages_are_refused_before_first_ones(slow: Slow) -> None:
