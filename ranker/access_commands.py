@@ -1,6 +1,7 @@
 """The commands `feedrank token …` and `feedrank audit`: who may call, and what was done."""
 
 import re
+from collections import deque
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -103,9 +104,9 @@ def audit(
 
     kept = AuditLog(_folder(data, config))
     target = kept.person(person) if person else None
-    lines = [line for line in kept.lines() if target in (None, line.get("target"))][-last:]
+    lines = deque((one for one in kept.lines() if target in (None, one.get("target"))), maxlen=last)
     if as_json:
-        return print_json({"calls": lines})
+        return print_json({"calls": [*lines]})
     shown = table("time", "token", "name", "method", "about", "outcome")
     for line in lines:
         shown.add_row(_time(line["time_ms"]), *(str(line.get(key, "")) for key in _SHOWN))

@@ -154,9 +154,8 @@ class Door(grpc.ServerInterceptor):
             )
 
     def _refuse(self, rule: Rule, error: FeedrankError, token: Token | None) -> "Handler":
-        if rule.guarded and token:
-            facts = {"token": token.id, "name": token.name}
-            self._access.audit.write(rule.name, error.status, word=error.word, **facts)
+        if rule.guarded and token and not isinstance(error, RateExceeded):
+            self._access.audit.refuse(rule.name, error, token=token.id, name=token.name)
         self._refused[error.word] += 1
         if (now := time.monotonic()) > self._say_s:
             log.warning("calls_refused", **self._refused)
@@ -216,7 +215,7 @@ class Watch(grpc.ServerInterceptor):
         try:
             known = self._new(rule, token_id, said) if self._access.asks else ""
         except FeedrankError as error:
-            self._access.audit.write(rule.name, error.status, word=error.word, **facts)
+            self._access.audit.refuse(rule.name, error, **facts)
             return self._edge.refusing(rule.path, error)
         handler = continuation(details)
         return self._audited(handler, rule, known, facts) if handler and handler.unary_unary else handler

@@ -7,6 +7,7 @@ from feedrank.v1.admin_pb2 import ActivateModelRequest, StatusRequest
 from feedrank.v1.privacy_pb2 import EraseUserRequest
 
 from ranker.access.audit import AuditLog
+from ranker.errors import PermissionDenied
 
 
 def test_lines_come_back_in_their_order(tmp_path: Path) -> None:
@@ -27,11 +28,28 @@ def test_it_is_bounded_and_the_oldest_lines_go_first(tmp_path: Path) -> None:
     assert sum(path.stat().st_size for path in log.path.parent.glob("audit.jsonl*")) < 3 * 1_200
 
 
+def test_refused_calls_push_no_line_of_what_was_done_out(tmp_path: Path) -> None:
+    log = AuditLog(tmp_path, most_bytes=1_000, most_files=3)
+    log.write("Admin.TakeSnapshot", "OK", call="made")
+    for n in range(200):
+        log.refuse("Admin.Status", PermissionDenied("no"), token=str(n))
+    told = [*log.lines()]
+    assert told[0]["method"] == "Admin.TakeSnapshot"
+    assert told[-1] | {"time_ms": 0} == {
+        "time_ms": 0,
+        "method": "Admin.Status",
+        "code": "PERMISSION_DENIED",
+        "word": "permission_denied",
+        "token": "199",
+    }
+    assert log.recent_calls() == ["made"]
+
+
 def test_a_line_that_a_crash_tore_is_passed_over(tmp_path: Path) -> None:
     log = AuditLog(tmp_path)
     log.write("Admin.Status", "OK")
     with log.path.open("a") as file:
-        file.write('{"time_ms": 1, "met\n')
+        file.write('{"time_ms": 1, "met')
     log.write("Admin.TakeSnapshot", "OK")
     assert [line["method"] for line in log.lines()] == ["Admin.Status", "Admin.TakeSnapshot"]
 

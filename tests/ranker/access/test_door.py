@@ -207,6 +207,14 @@ def test_refused_calls_of_known_callers_are_audited(house: House) -> None:
     assert lines[-1]["code"] == "PERMISSION_DENIED"
 
 
+def test_calls_past_the_rate_write_no_line(house: House) -> None:
+    token = house.callers.token("admin", rate=0.1, name="hasty")
+    assert within(2, lambda: house.ask(SNAPSHOT, token)[0] == LET_IN)
+    assert house.ask(SNAPSHOT, token)[1] == "rate_exceeded"
+    lines = [one for one in AuditLog(house.callers.data).lines() if one["name"] == "hasty"]
+    assert [line["code"] for line in lines] == ["INVALID_ARGUMENT"]
+
+
 def test_no_secret_is_in_what_the_server_writes(house: House) -> None:
     secret = house.token.split("_", 2)[2]
     for path in [house.server.log_file, *house.callers.data.rglob("*")]:
