@@ -89,8 +89,9 @@ def signal_valkey(server: Server, number: signal.Signals) -> None:
 def kill_embedder(server: Server) -> None:
     """End the embedder as a crash would; the server starts it again."""
     for child in psutil.Process(server.process.pid).children():
-        if "embeddings.process" in child.cmdline():
-            child.kill()
+        with suppress(psutil.NoSuchProcess):
+            if "embeddings.process" in child.cmdline():
+                child.kill()
 
 
 def kill_embedder_again_and_again(server: FaultyServer) -> None:
