@@ -8,10 +8,13 @@ import pytest
 from feedrank.v1 import types_pb2
 
 from ranker import entries
+from ranker.fold import Fold
+from ranker.follower import Follower
 from ranker.journal import Journal
+from ranker.state import State
 from ranker.valkey import EmbeddedValkey
 from tests.faults import kill
-from tests.faults.ledger import Told, Witness, broken
+from tests.faults.ledger import Told, Witness, broken, differs
 from tests.ranker.processes import kill_valkey
 
 NOW = 1_795_305_600_000
@@ -58,3 +61,30 @@ def test_what_is_as_it_was_promised_breaks_nothing(witness: Witness) -> None:
 )
 def test_what_is_lost_or_counts_twice_is_found(witness: Witness, told: Told, sentence: str) -> None:
     assert list(broken(told, witness)) == [sentence]
+
+
+@pytest.fixture
+def server(witness: Witness) -> State:
+    """The state of a server that folded what the witness did."""
+    state = State(4)
+    follower = Follower(witness.journal, Fold(state))
+    for record in witness.journal.records(""):
+        follower.apply(record)
+    return state
+
+
+def test_a_state_that_is_the_fold_of_the_journal_does_not_differ(witness: Witness, server: State) -> None:
+    assert list(differs(witness, server)) == []
+
+
+def test_a_single_bit_of_a_column_is_found_and_the_column_is_named(witness: Witness, server: State) -> None:
+    server.posts.counter[0, 0, 0] += 2**-20
+    (found,) = differs(witness, server)
+    assert found.endswith("the server's state is not the fold of the journal: post.counter")
+
+
+def test_a_position_that_differs_is_found_without_a_column(witness: Witness, server: State) -> None:
+    server.position = "9-9"
+    assert list(differs(witness, server)) == [
+        "at 9-9 the server's state is not the fold of the journal: facts"
+    ]

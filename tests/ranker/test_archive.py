@@ -8,6 +8,7 @@ from ranker import archive as module
 from ranker.archive import Archive, history
 from ranker.errors import JournalError
 from ranker.journal import Entry, Journal, Record, order
+from tests.ranker.syncs import synced
 
 
 def records(first: int, last: int) -> list[Record]:
@@ -119,3 +120,15 @@ def test_torn_files_are_removed_before_the_next_is_written(archive: Archive) -> 
     (archive.folder / "torn.tmp").write_bytes(b"PAR1 half")
     archive.append(records(3, 5))
     assert list(archive.folder.glob("*.tmp")) == []
+
+
+def test_the_folder_is_on_disk_and_each_file_under_its_name_when_append_returns(
+    archive: Archive, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with synced(monkeypatch) as on_disk:
+        archive.append(records(1, 10))
+    first, *files = on_disk
+    assert first == (archive.folder.parent, [archive.folder.name])
+    names = [path.name for path in archive.files()]
+    assert [there for path, there in files if path == archive.folder] == [names[:1], names]
+    assert sum(path.suffix == ".tmp" for path, _ in files) == len(names)  # their content, before the rename

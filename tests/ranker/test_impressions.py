@@ -24,6 +24,7 @@ from ranker.journal import Journal, now_ms
 from ranker.surfaces import FACTORS
 from tests.conftest import Launch
 from tests.live import within
+from tests.ranker.syncs import synced
 
 OFTEN = ImpressionSettings(flush_s=0.02, file_age_s=0.05)
 
@@ -388,3 +389,16 @@ def test_a_file_that_can_not_be_removed_does_not_keep_what_was_served_from_the_j
     (tmp_path / f"{1:015}{PARQUET}").mkdir()
     logged(tmp_path, journal, answer("r1"), file_rows=1, flush_s=0.001)
     assert len(journal.read("")) == 1
+
+
+def test_the_logs_folder_is_on_disk_before_its_first_segment_is(
+    tmp_path: Path, journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with synced(monkeypatch) as on_disk:
+        logged(tmp_path / "impressions", journal, answer("r1"))
+    paths = [path for path, _ in on_disk]
+    segment = next(path for path in paths if path.suffix == OPEN)
+    assert on_disk[0] == (tmp_path, ["impressions"])
+    named = next(i for i, (path, there) in enumerate(on_disk) if segment.name in there)
+    assert paths[named] == tmp_path / "impressions"
+    assert named < paths.index(segment)
