@@ -10,7 +10,7 @@ import time
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Coroutine, Iterable, Iterator
 from functools import cached_property, wraps
 from types import TracebackType
-from typing import Any, Generic, ParamSpec, Self, TypeVar, overload
+from typing import Any, ClassVar, Generic, ParamSpec, Self, TypeVar, overload
 
 import grpc
 import grpc.aio
@@ -86,7 +86,7 @@ class Pages(Generic[P]):
 
 
 class Calls:
-    """The calls that both clients have; calls.py says what each takes and returns."""
+    """What both clients have: a channel, and the calls; calls.py says what each takes and returns."""
 
     timeline = Method(calls.timeline)
     pages = Pages(calls.timeline)
@@ -118,6 +118,56 @@ class Calls:
     get_experiment = Method(calls.get_experiment)
     take_snapshot = Method(calls.take_snapshot)
 
+    _grpc: ClassVar[Any]
+    """gRPC, or its half for asyncio: both make channels in the same way."""
+
+    def __init__(
+        self,
+        target: str = TARGET,
+        *,
+        credentials: grpc.ChannelCredentials | None = None,
+        token: str | None = None,
+        ca: str | None = None,
+        certificate: str | None = None,
+        key: str | None = None,
+    ) -> None:
+        self._target = target
+        self._identity = Identity.told(token, ca, certificate, key)
+        self._credentials = self._identity.credentials(target, credentials)
+        self._open()
+
+    def _open(self) -> None:
+        """Left to the first call, or done now."""
+
+    @cached_property
+    def _channel(self) -> Any:
+        if self._credentials is None:
+            return self._grpc.insecure_channel(self._target, options())
+        return self._grpc.secure_channel(self._target, self._credentials, options())
+
+    @cached_property
+    def _unary(self) -> dict[type[Message], Callable[..., Any]]:
+        return {
+            request: self._channel.unary_unary(rpc.path, request.SerializeToString, rpc.answer.FromString)
+            for request, rpc in RPCS.items()
+            if not rpc.streams
+        }
+
+    def _sent(self, ask: Ask, timeout_s: float) -> Any:
+        """The answer, or on the AsyncClient what is awaited for it."""
+        metadata = (*(self._identity.metadata() or ()), *of_page(ask.request)) or None
+        return self._unary[type(ask.request)](ask.request, timeout=timeout_s, metadata=metadata)
+
+    def _streamed(self, requests: Any, timeout_s: float | None) -> Any:
+        """The answer to a stream of batches, or on the AsyncClient what is awaited for it."""
+        stream = self._channel.stream_unary(
+            RPCS[StreamEventsRequest].path,
+            StreamEventsRequest.SerializeToString,
+            StreamEventsResponse.FromString,
+        )
+        timeout_s = STREAM.timeout_s if timeout_s is None else timeout_s
+        return stream(requests, timeout=timeout_s, metadata=self._identity.metadata())
+
 
 class Client(Calls):
     """A client for threads: one for the whole process, safe to share, connected at the first call.
@@ -132,27 +182,10 @@ class Client(Calls):
     <function timeline at ...>
     """
 
-    def __init__(
-        self,
-        target: str = TARGET,
-        *,
-        credentials: grpc.ChannelCredentials | None = None,
-        token: str | None = None,
-        ca: str | None = None,
-        certificate: str | None = None,
-        key: str | None = None,
-    ) -> None:
-        self._identity = Identity.told(token, ca, certificate, key)
-        credentials = self._identity.credentials(target, credentials)
-        if credentials is None:
-            self._channel = grpc.insecure_channel(target, options())
-        else:
-            self._channel = grpc.secure_channel(target, credentials, options())
-        self._unary = {
-            request: self._channel.unary_unary(rpc.path, request.SerializeToString, rpc.answer.FromString)
-            for request, rpc in RPCS.items()
-            if not rpc.streams
-        }
+    _grpc: ClassVar[Any] = grpc
+
+    def _open(self) -> None:
+        _ = self._unary  # threads whose first calls come together must not make two channels
 
     def stream_events(self, events: Iterable[Event], *, timeout: float | None = None) -> Written:
         """Sends any number of events over one stream, without waiting between batches.
@@ -161,16 +194,8 @@ class Client(Calls):
         goes on to the caller.
         """
         failures: list[Exception] = []
-        rpc = RPCS[StreamEventsRequest]
-        stream = self._channel.stream_unary(
-            rpc.path, StreamEventsRequest.SerializeToString, StreamEventsResponse.FromString
-        )
         with translated():
-            answer = stream(
-                _stream(events, failures),
-                timeout=STREAM.timeout_s if timeout is None else timeout,
-                metadata=self._identity.metadata(),
-            )
+            answer = self._streamed(_stream(events, failures), timeout)
         if failures:
             raise failures[0]
         return calls.stream_result(answer)
@@ -208,19 +233,12 @@ class Client(Calls):
     def _answer(self, ask: Ask, call: Call[R]) -> Message:
         patience = Patience(_timeout_s(ask))
         while True:
-            metadata = (*(self._identity.metadata() or ()), *of_page(ask.request)) or None
             try:
                 with translated():
-                    return self._unary[type(ask.request)](
-                        ask.request, timeout=patience.left_s, metadata=metadata
-                    )
+                    answer: Message = self._sent(ask, patience.left_s)
+                    return answer
             except Error as error:
-                wait_s = patience.wait_s(error)
-                if wait_s is None:
-                    # The call may know more: how much of a batch was written.
-                    call.throw(error)
-                    raise
-                time.sleep(wait_s)
+                time.sleep(_wait_s(patience, error, call))
 
 
 class AsyncClient(Calls):
@@ -229,19 +247,8 @@ class AsyncClient(Calls):
     It belongs to the event loop of its first call. Arguments and errors are those of `Client`.
     """
 
-    def __init__(
-        self,
-        target: str = TARGET,
-        *,
-        credentials: grpc.ChannelCredentials | None = None,
-        token: str | None = None,
-        ca: str | None = None,
-        certificate: str | None = None,
-        key: str | None = None,
-    ) -> None:
-        self._target = target
-        self._identity = Identity.told(token, ca, certificate, key)
-        self._credentials = self._identity.credentials(target, credentials)
+    # Its channel is made at the first call: it belongs to the running loop, which often begins later.
+    _grpc: ClassVar[Any] = grpc.aio
 
     async def stream_events(
         self, events: Iterable[Event] | AsyncIterable[Event], *, timeout: float | None = None
@@ -252,16 +259,8 @@ class AsyncClient(Calls):
         goes on to the caller.
         """
         failures: list[Exception] = []
-        rpc = RPCS[StreamEventsRequest]
-        stream = self._channel.stream_unary(
-            rpc.path, StreamEventsRequest.SerializeToString, StreamEventsResponse.FromString
-        )
         with translated():
-            answer = await stream(
-                _stream_async(events, failures),
-                timeout=STREAM.timeout_s if timeout is None else timeout,
-                metadata=self._identity.metadata(),
-            )
+            answer = await self._streamed(_stream_async(events, failures), timeout)
         if failures:
             raise failures[0]
         return calls.stream_result(answer)
@@ -298,41 +297,28 @@ class AsyncClient(Calls):
     ) -> None:
         await self.close()
 
-    @cached_property
-    def _channel(self) -> grpc.aio.Channel:
-        # Made at the first call: gRPC ties a channel to the running loop, and clients are often made before.
-        if self._credentials is None:
-            return grpc.aio.insecure_channel(self._target, options())
-        return grpc.aio.secure_channel(self._target, self._credentials, options())
-
-    @cached_property
-    def _unary(self) -> dict[type[Message], grpc.aio.UnaryUnaryMultiCallable[Message, Message]]:
-        return {
-            request: self._channel.unary_unary(rpc.path, request.SerializeToString, rpc.answer.FromString)
-            for request, rpc in RPCS.items()
-            if not rpc.streams
-        }
-
     async def _answer(self, ask: Ask, call: Call[R]) -> Message:
         patience = Patience(_timeout_s(ask))
         while True:
-            metadata = (*(self._identity.metadata() or ()), *of_page(ask.request)) or None
             try:
                 with translated():
-                    return await self._unary[type(ask.request)](
-                        ask.request, timeout=patience.left_s, metadata=metadata
-                    )
+                    answer: Message = await self._sent(ask, patience.left_s)
+                    return answer
             except Error as error:
-                wait_s = patience.wait_s(error)
-                if wait_s is None:
-                    # The call may know more: how much of a batch was written.
-                    call.throw(error)
-                    raise
-                await asyncio.sleep(wait_s)
+                await asyncio.sleep(_wait_s(patience, error, call))
 
 
 def _timeout_s(ask: Ask) -> float:
     return RPCS[type(ask.request)].manner.timeout_s if ask.timeout_s is None else ask.timeout_s
+
+
+def _wait_s(patience: Patience, error: Error, call: Call[Any]) -> float:
+    """Seconds until a call is made again; raises the error where it has failed."""
+    wait_s = patience.wait_s(error)
+    if wait_s is None:
+        call.throw(error)  # the call may know more: how much of a batch was written
+        raise error
+    return wait_s
 
 
 def _stream(events: Iterable[Event], failures: list[Exception]) -> Iterator[StreamEventsRequest]:
