@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 
@@ -248,7 +249,7 @@ class Erasures:
 
 def _holds(path: Path, due: Iterable[Erased], posts: Mapping[str, str]) -> bool:
     table = impression_files.read_open(path)
-    return table is not None and not impression_files.kept_of(table, due, posts)[0].to_numpy().all()
+    return table is not None and impression_files.kept_of(table, due, posts)[0].false_count > 0
 
 
 def _names(path: Path, words: set[str]) -> bool:
@@ -258,7 +259,7 @@ def _names(path: Path, words: set[str]) -> bool:
     names = [field.name for field in file.schema_arrow if _is_words(field.type)]
     for batch in file.iter_batches(columns=names) if names else ():
         for column in batch.columns:
-            if pa.compute.any(pa.compute.is_in(column.cast(pa.string()), wanted)).as_py():
+            if pc.any(pc.is_in(column.cast(pa.string()), wanted)).as_py():
                 return True
     return False
 

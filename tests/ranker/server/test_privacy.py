@@ -1,6 +1,7 @@
 """A person is erased from a server that runs, and from all of its files; and is told what is held."""
 
 import json
+import threading
 import time
 from collections.abc import Iterator
 from itertools import chain
@@ -210,3 +211,22 @@ def test_compaction_comes_within_its_time_without_being_forced(launch: Launch) -
     assert within(60, lambda: (server.data / "erasures" / f"{entry_id}.json").exists())
     assert time.monotonic() - began < 60
     assert holding(server.data) == []
+
+
+def test_compaction_comes_while_others_are_served_without_a_pause(launch: Launch) -> None:
+    server, enough = launch(), threading.Event()
+    live_a_little(server.client)
+    serving = threading.Thread(target=_serve_others, args=(server.client, enough))
+    serving.start()
+    try:
+        assert erase(server).compacted
+    finally:
+        enough.set()
+        serving.join()
+    assert not server.events("erasure_not_compacted")
+
+
+def _serve_others(client: feedrank.Client, enough: threading.Event) -> None:
+    """So that a segment of the impressions is open whenever somebody looks."""
+    while not enough.wait(0.02):
+        client.timeline(OTHERS[0], size=5, include_seen=True)
