@@ -109,11 +109,9 @@ class EventColumns:
         start, length = np.stack([one.start for one in names]), np.stack([one.length for one in names])
         numbers = np.stack([getattr(self, name) for name in (*_NUMBERS, *_RARE)])
         most = int(length.sum()) + (length.size + numbers.size + len(_OF_COLUMNS)) * (1 + _LONGEST_VARINT)
-        out = np.empty(_HEAD + most, np.uint8)
-        buffer = self.event_id.buffer
-        first, end = _write_entry(
-            out, time_ms, _OF_ENTRY, _OF_COLUMNS, _IN_ORDER, _USUAL, buffer, start, length, numbers
-        )
+        out, buffer = np.empty(_HEAD + most, np.uint8), self.event_id.buffer
+        end = _write_columns(out, _HEAD, _OF_COLUMNS, _IN_ORDER, _USUAL, buffer, start, length, numbers)
+        first = _write_head(out, end, _OF_ENTRY, time_ms)
         return out[first:end].tobytes()
 
 
@@ -232,20 +230,8 @@ def _put_varint(out: Bytes, at: int, value: int) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _write_entry(
-    out: Bytes,
-    time_ms: int,
-    entry: Int64s,
-    numbered: Int64s,
-    in_order: Int64s,
-    usual: int,
-    buffer: Bytes,
-    start: Int64s,
-    length: Int64s,
-    numbers: Int64s,
-) -> tuple[int, int]:
-    """Write an entry of columns; where it begins and ends."""
-    end = _write_columns(out, _HEAD, numbered, in_order, usual, buffer, start, length, numbers)
+def _write_head(out: Bytes, end: int, entry: Int64s, time_ms: int) -> int:
+    """Write before an entry's columns, which lie from _HEAD to `end`, what precedes them; where it begins."""
     head, size = np.empty(_HEAD, np.uint8), 0
     if time_ms:
         size = _put_varint(head, size, entry[0] << 3 | _VARINT)
@@ -253,7 +239,7 @@ def _write_entry(
     size = _put_varint(head, size, entry[1] << 3 | _BYTES)
     size = _put_varint(head, size, end - _HEAD)
     out[_HEAD - size : _HEAD] = head[:size]
-    return _HEAD - size, end
+    return _HEAD - size
 
 
 @numba.njit(cache=True, nogil=True)
