@@ -50,6 +50,14 @@ _PAUSE_S = 1.0
 
 Figures = dict[str, float]
 
+Posts = Annotated[int, typer.Option(help="Posts of the network.")]
+Viewers = Annotated[int, typer.Option(help="Viewers of the network.")]
+Data = Annotated[Path | None, typer.Option(help="Keep the network in this folder.")]
+TargetMs = Annotated[float, typer.Option(help="What 99 in 100 timelines must keep.")]
+Processes = Annotated[int, typer.Option(min=1, help="Processes of the generator.")]
+Channels = Annotated[int, typer.Option(min=1, help="Connections of each process.")]
+Seed = Annotated[int, typer.Option(help="Of the network and the calls.")]
+
 
 def highest(passes: Callable[[float], bool], first: float, most: float) -> float:
     """The highest rate that passes, within a twentieth: doubling, then halving; 0 when not even `first` does.
@@ -201,15 +209,15 @@ def search(generate: Generator, plan: Plan, tell: Callable[[str], None]) -> tupl
 
 
 def main(
-    posts: Annotated[int, typer.Option(help="Posts of the network.")] = 100_000,
-    viewers: Annotated[int, typer.Option(help="Viewers of the network.")] = 10_000,
-    data: Annotated[Path | None, typer.Option(help="Keep the network in this folder.")] = None,
+    posts: Posts = 100_000,
+    viewers: Viewers = 10_000,
+    data: Data = None,
     address: Annotated[str, typer.Option(help="A running server; empty: our own is started.")] = "",
     viewer_ids: Annotated[Path | None, typer.Option(help="Its viewers, one id a line.")] = None,
     post_ids: Annotated[Path | None, typer.Option(help="Its posts, one id a line.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of a server of our own.")] = 1,
     writes: Annotated[bool | None, typer.Option(help="Write too: by default to a server of our own.")] = None,
-    target_ms: Annotated[float, typer.Option(help="What 99 in 100 timelines must keep.")] = 100.0,
+    target_ms: TargetMs = 100.0,
     first: Annotated[float, typer.Option(min=1, help="The first rate, timelines a second.")] = 20.0,
     most: Annotated[float, typer.Option(help="No rate above it is tried.")] = 4_000.0,
     step_s: Annotated[float, typer.Option(min=0.1, help="Seconds that a rate is tried.")] = 10.0,
@@ -220,9 +228,9 @@ def main(
     reads_beside: Annotated[float, typer.Option(min=0, help="Timelines a second beside them.")] = 50.0,
     batch: Annotated[int, typer.Option(min=1, max=1_000, help="Events of a call there.")] = 1_000,
     arrivals: Annotated[Arrivals, typer.Option(help="Independent, or evenly spaced.")] = "poisson",
-    processes: Annotated[int, typer.Option(min=1, help="Processes of the generator.")] = 1,
-    channels: Annotated[int, typer.Option(min=1, help="Connections of each process.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of the network and the calls.")] = 1,
+    processes: Processes = 1,
+    channels: Channels = 4,
+    seed: Seed = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Load a server, such as `python -m benchmarks.load --posts 100000 --target-ms 50`."""

@@ -174,20 +174,20 @@ def holds(found: Figures) -> bool:
 
 
 def main(
-    posts: Annotated[int, typer.Option(help="Posts of the network.")] = 100_000,
-    viewers: Annotated[int, typer.Option(help="Viewers of the network.")] = 10_000,
-    data: Annotated[Path | None, typer.Option(help="Keep the network in this folder.")] = None,
+    posts: load.Posts = 100_000,
+    viewers: load.Viewers = 10_000,
+    data: load.Data = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of the server.")] = 1,
     times: Annotated[float, typer.Option(min=1, help="Of the sustainable rate.")] = 5.0,
     seconds: Annotated[float, typer.Option(min=0.5, help="So long.")] = 60.0,
     rate: Annotated[float, typer.Option(help="The sustainable rate, where it is known; 0: find it.")] = 0.0,
-    target_ms: Annotated[float, typer.Option(help="What 99 in 100 timelines must keep.")] = 100.0,
+    target_ms: load.TargetMs = 100.0,
     first: Annotated[float, typer.Option(min=1, help="The first rate tried.")] = 20.0,
     step_s: Annotated[float, typer.Option(min=0.1, help="Seconds that a rate is tried.")] = 8.0,
     after_s: Annotated[float, typer.Option(min=0.1, help="Seconds watched afterwards.")] = 8.0,
-    processes: Annotated[int, typer.Option(min=1, help="Processes of the generator.")] = 1,
-    channels: Annotated[int, typer.Option(min=1, help="Connections of each process.")] = 4,
-    seed: Annotated[int, typer.Option(help="Of the network and the calls.")] = 1,
+    processes: load.Processes = 1,
+    channels: load.Channels = 4,
+    seed: load.Seed = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Ask for too much, such as `python -m benchmarks.overload --posts 10000 --seconds 60`."""
