@@ -117,7 +117,7 @@ def main(
     rng = np.random.default_rng(seed)
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        timeline.prepare(posts, viewers, seed, folder, bundle=False)
+        timeline.prepare(posts, viewers, seed, folder)
         week = network.world(posts, viewers, seed)
         figures = folding(folder, week, batches, rng)
         sent = calls.events(known(week), batches + 5, ROWS, f"sent{time.time_ns()}", rng)

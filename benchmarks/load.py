@@ -136,9 +136,9 @@ def written(outcome: Outcome) -> Figures:
 
 
 @contextmanager
-def served(data: Path, week: Week, workers: int = 1) -> Iterator[Server]:
+def served(data: Path, week: Week, workers: int = 1, trees: int = timeline.TREES) -> Iterator[Server]:
     """A server on the network of a data folder. What is written to it is lost afterwards."""
-    timeline.prepare(week.posts, week.viewers, week.seed, data, bundle=True)
+    timeline.prepare(week.posts, week.viewers, week.seed, data, trees=trees)
     with tempfile.TemporaryDirectory(dir=data) as scratch:
         for part in ("snapshots", "models"):
             shutil.copytree(data / part, Path(scratch) / part, copy_function=os.link)
@@ -216,6 +216,7 @@ def main(
     viewer_ids: Annotated[Path | None, typer.Option(help="Its viewers, one id a line.")] = None,
     post_ids: Annotated[Path | None, typer.Option(help="Its posts, one id a line.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Processes of a server of our own.")] = 1,
+    trees: Annotated[int, typer.Option(min=1, help="Trees of a head of its bundle.")] = timeline.TREES,
     writes: Annotated[bool | None, typer.Option(help="Write too: by default to a server of our own.")] = None,
     target_ms: TargetMs = 100.0,
     first: Annotated[float, typer.Option(min=1, help="The first rate, timelines a second.")] = 20.0,
@@ -245,7 +246,7 @@ def main(
     ids = replace(ids, viewers=listed(viewer_ids, ids.viewers), posts=listed(post_ids, ids.posts))
     with tempfile.TemporaryDirectory() as temporary, progress(quiet=json) as tell:
         tell("preparing the network")
-        own = nullcontext() if address else served(data or Path(temporary), week, workers)
+        own = nullcontext() if address else served(data or Path(temporary), week, workers, trees)
         with own as server:
             target = Target(server.address if server else address, ids, arrivals, processes, channels)
             with generating(target, seed) as generate:

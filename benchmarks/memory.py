@@ -60,7 +60,7 @@ def main(
     """Measure memory, such as `python -m benchmarks.memory --posts 1000000 --viewers 100000`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        viewer_ids = timeline.prepare(posts, viewers, seed, folder, bundle=False)
+        viewer_ids = timeline.prepare(posts, viewers, seed, folder)
         result = compare(folder, posts, viewer_ids, seed)
     emit({"posts": posts, "viewers": viewers, "seed": seed, **result}, json)
 

@@ -90,16 +90,18 @@ def made(posts: int, viewers: int, seed: int) -> tuple[View, list[str]]:
     return View(state, slices), week.user_ids[:viewers]
 
 
-def bundle(seed: int) -> Scorer:
-    """12 heads of 100 trees, trained on random rows."""
+def bundle(trees: int, seed: int) -> Scorer:
+    """12 heads, trained on random rows."""
     with tempfile.TemporaryDirectory() as folder:
-        timeline.prepare(300, 30, seed, Path(folder), bundle=True)
+        timeline.prepare(300, 30, seed, Path(folder), trees=trees)
         return load(Path(folder) / "models" / timeline.BUNDLE, features.NAMES, heads.NAMES)
 
 
-def grown(sizes: list[int], candidates: list[int], pages: int, seed: int) -> Iterator[tuple[str, float]]:
+def grown(
+    sizes: list[int], candidates: list[int], pages: int, trees: int, seed: int
+) -> Iterator[tuple[str, float]]:
     """All figures by key."""
-    scorer = bundle(seed)
+    scorer = bundle(trees, seed)
     for posts in sorted(sizes):
         view, viewer_ids = made(posts, max(posts // 10, 30), seed)
         rng = np.random.default_rng(seed)
@@ -115,13 +117,14 @@ def main(
     posts: Annotated[list[int] | None, typer.Option(help="Posts of a network; may be repeated.")] = None,
     candidates: Annotated[list[int] | None, typer.Option(help="Posts to score; may be repeated.")] = None,
     pages: Annotated[int, typer.Option(min=1, help="Pages that the medians are over.")] = 200,
+    trees: Annotated[int, typer.Option(min=1, help="Trees of a head.")] = timeline.TREES,
     seed: Annotated[int, typer.Option(help="Of the networks and who asks.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure growth, such as `python -m benchmarks.scale --posts 1000 --posts 10000`."""
     sizes = posts or [1_000, 10_000, 100_000]
     counts = candidates or [100, 200, _MIDDLE, 1_000, 2_000]
-    emit({"pages": pages, "seed": seed, **dict(grown(sizes, counts, pages, seed))}, json)
+    emit({"pages": pages, "seed": seed, **dict(grown(sizes, counts, pages, trees, seed))}, json)
 
 
 if __name__ == "__main__":

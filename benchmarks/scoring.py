@@ -37,7 +37,6 @@ Labels = NDArray[np.bool_]
 
 TRAINED_ON = 8_000
 HEADS = 10
-BUNDLE_TREES = 300
 DIMENSION = 32
 READY_REPEATS = 5
 
@@ -150,6 +149,7 @@ def main(
     trees: Annotated[int, typer.Option(help="Trees of a head.")] = 200,
     leaves: Annotated[int, typer.Option(help="Leaves of a tree, at most.")] = 31,
     repeats: Annotated[int, typer.Option(help="Calls of each side.")] = 101,
+    bundle_trees: Annotated[int, typer.Option(help="Trees of a head of the bundle that is loaded.")] = 300,
     seed: Annotated[int, typer.Option(help="Of the rows, the labels and the network.")] = 1,
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
@@ -161,10 +161,10 @@ def main(
     result: dict[str, Any] = {"rows": rows, "trees": trees, "leaves": leaves, "seed": seed}
     worst = 0.0
     for kind, task in tasks.items():
-        boosters = trained(task, HEADS, max(trees, BUNDLE_TREES), leaves)
+        boosters = trained(task, HEADS, max(trees, bundle_trees), leaves)
         figures = compare([cut(booster, trees) for booster in boosters], task.scored, repeats)
         figures["ready_ms"] = 1000 * ready_seconds(
-            [cut(booster, BUNDLE_TREES) for booster in boosters], task.scored.shape[1]
+            [cut(booster, bundle_trees) for booster in boosters], task.scored.shape[1]
         )
         worst = max(worst, figures.pop("difference"))
         result[f"speedup_over_lightgbm_{kind}"] = figures.pop("speedup")

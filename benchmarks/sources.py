@@ -99,7 +99,7 @@ class Network:
 
 def prepared(data: Path, posts: int, viewers: int, met: int, asking: int, seed: int) -> Network:
     """The network of a data folder, made if it is not there; `asking` of its viewers meet so many posts."""
-    viewer_ids = timeline.prepare(posts, viewers, seed, data, bundle=False)
+    viewer_ids = timeline.prepare(posts, viewers, seed, data)
     state = State(network.DIMENSION)
     snapshot.restore(state, data / "snapshots")
     slices = Slices(network.DIMENSION, SliceSettings(), lambda: state.posts.vector)

@@ -45,7 +45,7 @@ def main(
     """Measure starts, such as `python -m benchmarks.startup --repeats 3`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        prepare(posts, viewers, seed, folder, bundle=False)
+        prepare(posts, viewers, seed, folder)
         figures = compare(folder, posts, repeats)
     emit({"posts": posts, "viewers": viewers, "seed": seed, **figures}, json)
 

@@ -38,7 +38,7 @@ SUITE = (
     Benchmark(
         "scoring",
         2,
-        quick=("--repeats", "5"),
+        quick=("--repeats", "5", "--trees", "20", "--bundle-trees", "30"),
         headlines={
             "speedup_over_lightgbm_random": "512 rows x 200 trees x 31 leaves against LightGBM's predict",
             "speedup_over_lightgbm_real": "the same on real feature rows with a real bundle",
@@ -49,7 +49,7 @@ SUITE = (
         "retrieval",
         8,
         ("--posts", "1000000"),
-        ("--posts", "3000", "--turnovers", "0"),
+        ("--posts", "12000", "--turnovers", "1"),
         {
             "one_query_p50_ms": "vector search of 1,000,000 posts, 500 nearest, one thread",
             "recall_at_500": "its recall",
@@ -130,7 +130,7 @@ SUITE = (
         "load",
         8,
         (*_MILLION, "--workers", "2", "--channels", "16", "--first", "60"),
-        (*_FEW, "--step-s", "1", "--seconds", "2", "--most", "20", "--events", "1000"),
+        (*_FEW, "--step-s", "1", "--seconds", "2", "--most", "20", "--events", "1000", "--trees", "5"),
         {
             "requests_per_second": "timelines a second with p99 under 100 ms, writes beside, two workers",
             "p50_ms": "p50 at 70 % of it, from when a call was due",
@@ -143,7 +143,20 @@ SUITE = (
         "scale",
         6,
         ("--posts", "1000", "--posts", "10000", "--posts", "100000", "--posts", "1000000"),
-        ("--posts", "300", "--posts", "600", "--candidates", "100", "--candidates", "500", "--pages", "3"),
+        (
+            "--posts",
+            "300",
+            "--posts",
+            "600",
+            "--candidates",
+            "100",
+            "--candidates",
+            "500",
+            "--pages",
+            "3",
+            "--trees",
+            "5",
+        ),
         {
             "posts_1000000_candidates_500_total_p50_ms": "stages of a timeline, 500 candidates",
             "posts_1000000_candidates_2000_total_p50_ms": "stages of a timeline, 2,000 candidates",
@@ -152,7 +165,7 @@ SUITE = (
     Benchmark(
         "training",
         5,
-        quick=("--examples", "20000"),
+        quick=("--examples", "5000"),
         headlines={
             "seconds": "training 10 heads on 1,000,000 examples x 60 features",
             "peak_gib": "its memory",

@@ -9,6 +9,7 @@ of 100 trees, trained on random rows. Stages are means. Posts scored are counted
 
 import itertools
 import json as json_lines
+import shutil
 import tempfile
 import time
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ from benchmarks import network, scoring
 from benchmarks.report import emit
 from benchmarks.server import Figures, Server, running
 from ranker import features, heads
-from ranker.bundle import Facts, HeadFacts
+from ranker.bundle import MANIFEST, Facts, HeadFacts
 from training.bundles import forest_from_boosters, save_bundle
 
 BUNDLE = "random"
@@ -35,8 +36,8 @@ _ASKED = 100_000
 _STAGES = "feedrank_stage_seconds_sum "
 
 
-def prepare(posts: int, viewers: int, seed: int, data: Path, *, bundle: bool) -> list[str]:
-    """A snapshot, and a bundle if wanted, in a data folder, unless they are there; the viewers' ids."""
+def prepare(posts: int, viewers: int, seed: int, data: Path, *, trees: int = 0) -> list[str]:
+    """A snapshot and a bundle of so many trees a head in a data folder, unless there; the viewers' ids."""
     data.mkdir(parents=True, exist_ok=True)
     settings = data / "network.json"
     wanted = {"posts": posts, "viewers": viewers, "seed": seed}
@@ -44,22 +45,32 @@ def prepare(posts: int, viewers: int, seed: int, data: Path, *, bundle: bool) ->
     if not settings.exists() or json_lines.loads(settings.read_text()) != wanted:
         network.prepare(world, data)
         settings.write_text(json_lines.dumps(wanted))
-    if bundle and not (data / "models" / BUNDLE).exists():
-        _save_random_bundle(seed, data / "models")
+    if trees and _trees_of(data / "models" / BUNDLE) != trees:
+        shutil.rmtree(data / "models" / BUNDLE, ignore_errors=True)
+        _save_random_bundle(trees, seed, data / "models")
     return world.user_ids[:viewers]
 
 
-def _save_random_bundle(seed: int, models: Path) -> None:
+def _trees_of(folder: Path) -> int:
+    """Trees of a head of a bundle; 0 without one."""
+    manifest = folder / MANIFEST
+    return int(json_lines.loads(manifest.read_text())["heads"][0]["trees"]) if manifest.exists() else 0
+
+
+def _save_random_bundle(trees: int, seed: int, models: Path) -> None:
     rng = np.random.default_rng(seed)
     task = scoring.of_chance(rng, 1, len(features.NAMES))
-    few = scoring.trained(task, scoring.HEADS, TREES, LEAVES)
+    few = scoring.trained(task, scoring.HEADS, trees, LEAVES)
     # Heads beyond those that are trained repeat their trees: what they cost is the same.
     boosters = dict(zip(heads.NAMES, itertools.cycle(few), strict=False))
     facts = Facts(
         version=BUNDLE,
         created_ms=0,
         features=features.NAMES,
-        heads=tuple(HeadFacts(name=name, examples=scoring.TRAINED_ON, positives=0) for name in heads.NAMES),
+        heads=tuple(
+            HeadFacts(name=name, examples=scoring.TRAINED_ON, positives=0, trees=trees)
+            for name in heads.NAMES
+        ),
         from_ms=0,
         to_ms=0,
         seed=seed,
@@ -156,7 +167,7 @@ def main(
     """Measure timelines over the wire, such as `python -m benchmarks.timeline --bundle`."""
     with tempfile.TemporaryDirectory() as temporary:
         folder = data or Path(temporary)
-        viewer_ids = prepare(posts, viewers, seed, folder, bundle=bundle)
+        viewer_ids = prepare(posts, viewers, seed, folder, trees=TREES if bundle else 0)
         versions = ["prior", *([BUNDLE] if bundle else [])]
         figures = compare(folder, posts, viewer_ids, seed, warm_up_s, seconds, versions)
     result: dict[str, Any] = {"posts": posts, "viewers": viewers, "seed": seed, **figures}

@@ -32,6 +32,6 @@ def test_a_rate_that_passes_one_time_in_three_is_not_the_highest() -> None:
 
 
 def test_all_workers_of_a_server_hold_the_network(tmp_path: Path) -> None:
-    timeline.prepare(300, 20, 1, tmp_path, bundle=False)
+    timeline.prepare(300, 20, 1, tmp_path)
     with running(tmp_path, 300, workers=2) as server:
         assert [server.metrics(worker)["feedrank_posts"] for worker in range(2)] == [300, 300]

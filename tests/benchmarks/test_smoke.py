@@ -1,9 +1,10 @@
-"""All benchmarks run, small: two minutes on two calm cores. Shape and quality are held, never seconds."""
+"""All benchmarks run, small: a minute or two on two calm cores. Shape and quality are held, never seconds."""
 
 import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -48,12 +49,55 @@ def test_scores_are_those_of_lightgbm(results: Results) -> None:
     assert max(found) <= 1e-9
 
 
-def test_searches_find_what_an_exact_scan_finds(results: Results) -> None:
-    assert min(quality(results, "retrieval", r"recall_at")) > 0.85
+def test_searches_find_what_an_exact_scan_finds_also_after_a_turnover(results: Results) -> None:
+    found = only(results, "retrieval")
+    for when in ("", "after_turnovers_"):
+        assert found[f"{when}recall_at_500"] > 0.9
+        assert found[f"{when}four_interests_recall_at_120"] > 0.9
+    assert found["filtered_recall"] > 0.9
+    assert found["bytes_per_post"] < 1000
+
+
+def test_writes_are_folded_acknowledged_and_visible(results: Results) -> None:
+    found = only(results, "fold")
+    assert min(found[f"{rows}_per_second"] for rows in ("events", "posts")) > 100
+    assert found["events_per_second_acknowledged"] > 100
+    assert found["visible_share"] == 1
+    assert found["cpu_us_an_event"] > found["events_folded_cpu_us"] / 10 > 0
+
+
+def test_structures_add_up_to_the_process(results: Results) -> None:
+    found = only(results, "memory")
+    totals = found["resident_mb"] + found["accounted_mb"]
+    held = sum(size for name, size in found.items() if name.endswith("_mb")) - totals
+    assert held == pytest.approx(found["accounted_mb"])
+    assert 0.5 < found["accounted_share"] < 1.1
+    assert found["bytes_per_post"] > 2 * 384
+
+
+def test_a_first_start_and_warm_ones_are_measured(results: Results) -> None:
+    found = only(results, "startup")
+    assert found["first_s"] > 0
+    assert 0 < found["warm_best_s"] <= found["warm_worst_s"]
+
+
+def test_pages_are_real_and_what_was_scored_is_counted(results: Results) -> None:
+    found = only(results, "timeline")
+    assert 0 < found["prior_p50_ms"] <= found["prior_p99_ms"]
+    assert found["prior_total_ms"] < found["prior_p99_ms"]
+    assert found["prior_scored_min"] >= 20
+    assert found["prior_found_mean"] >= found["prior_scored_mean"]
+    assert found["resident_mb"] > 50
+
+
+def test_examples_are_read_whole_and_by_row_groups(results: Results) -> None:
+    found = only(results, "examples")
+    assert found["rows"] == 60_000
+    assert 0 < found["by_row_groups_memory"] < found["whole_memory"]
 
 
 def test_a_loaded_server_answers_with_whole_timelines(results: Results) -> None:
-    run = results.measured["load"].runs[0]
+    run = only(results, "load")
     assert run["error_share"] == run["empty_share"] == 0
     assert run["posts_shown"] == 20
     assert run["events_per_second"] > 0
@@ -80,6 +124,12 @@ def test_results_compared_with_themselves_show_no_regression(path: Path) -> None
     done = feedrank("bench", "compare", str(path), str(path))
     assert done.returncode == 0
     assert " 0 worse" in done.stdout
+
+
+def only(results: Results, name: str) -> dict[str, Any]:
+    """The figures of a benchmark's run."""
+    run: dict[str, Any] = results.measured[name].runs[0]
+    return run
 
 
 def quality(results: Results, name: str, pattern: str) -> list[float]:
