@@ -1,5 +1,6 @@
 """Servers that tests share, and servers of a test's own."""
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,6 +16,12 @@ Launch = Callable[..., Server]
 
 DIMENSION = 64
 """Of vectors in servers without an embedder."""
+
+
+def pytest_configure() -> None:
+    """A console takes its size once, from the environment, where some import has put that of no terminal."""
+    for name in ("COLUMNS", "LINES"):
+        os.environ.pop(name, None)
 
 
 @dataclass(frozen=True)
