@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training.commands.shared import Json, existing, print_json, print_sheet, progress
+from training.commands.shared import Examples, Json, existing, print_json, print_sheet, progress
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
     from collections.abc import Callable
@@ -23,7 +23,7 @@ def evaluate(
         str, typer.Argument(help="A public set's protocol: ranklens, polis, lambdarank or obd.")
     ] = "",
     path: Annotated[Path | None, typer.Argument(help="Where the public set lies.")] = None,
-    examples: Annotated[Path | None, typer.Option(help="Examples that `feedrank examples` made.")] = None,
+    examples: Examples = None,
     model: Annotated[
         Path | None, typer.Option(help="With --examples: a bundle's folder. Empty: one is trained.")
     ] = None,

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from training.commands.shared import Json, console, existing, print_sheet, progress
+from training.commands.shared import Data, Journal, Json, Source, console, existing, print_sheet, progress
 from training.sheets import Sheet
 
 if TYPE_CHECKING:  # the command line starts fast: Numba loads when it is needed
@@ -17,9 +17,9 @@ app = typer.Typer()
 @app.command()
 def examples(
     out: Annotated[Path, typer.Option(help="A new folder for the examples.")],
-    data: Annotated[Path | None, typer.Option(help="A server's data folder.")] = None,
-    source: Annotated[Path | None, typer.Option("--from", help="A data set that can be imported.")] = None,
-    journal: Annotated[str, typer.Option(help="With --data: the server's own journal, redis://host.")] = "",
+    data: Data = None,
+    source: Source = None,
+    journal: Journal = "",
     heads: Annotated[
         str, typer.Option(help="Heads to label, as click,like; rows wait for the longest horizon.")
     ] = "",

@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ranker.terminal import document_of, print_json, table
-from training.commands.shared import DEFAULT_ADDRESS, Address, Json, console, existing, progress
+from ranker.terminal import DEFAULT_ADDRESS, Address, Json, console, document_of, print_json, table
+from training.commands.shared import Data, Journal, existing, progress
 
 if TYPE_CHECKING:  # the command line starts fast
     import feedrank
@@ -82,8 +82,8 @@ def status(address: Address = DEFAULT_ADDRESS, as_json: Json = False) -> None:
 @group.command()
 def readout(
     name: Name,
-    data: Annotated[Path | None, typer.Option(help="A server's data folder.")] = None,
-    journal: Annotated[str, typer.Option(help="With --data: the server's own journal, redis://host.")] = "",
+    data: Data = None,
+    journal: Journal = "",
     heads: Annotated[str, typer.Option(help="With --data: heads to read out, as click,like; else all.")] = "",
     examples: Annotated[Path | None, typer.Option(help="A folder of examples, of all rows.")] = None,
     share: Annotated[

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -14,7 +15,11 @@ from training.sheets import Sheet
 __all__ = [
     "DEFAULT_ADDRESS",
     "Address",
+    "Data",
+    "Examples",
+    "Journal",
     "Json",
+    "Source",
     "as_json",
     "console",
     "existing",
@@ -22,6 +27,11 @@ __all__ = [
     "print_sheet",
     "progress",
 ]
+
+Data = Annotated[Path | None, typer.Option(help="A server's data folder.")]
+Journal = Annotated[str, typer.Option(help="With --data: the server's own journal, redis://host.")]
+Source = Annotated[Path | None, typer.Option("--from", help="A data set that can be imported.")]
+Examples = Annotated[Path | None, typer.Option(help="Examples that `feedrank examples` made.")]
 
 
 def existing(path: Path | None) -> Path:

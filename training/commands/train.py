@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 
-from training.commands.shared import Json, console, existing, print_json, print_sheet, progress
+from ranker.terminal import Json, console, print_json
+from training.commands.shared import Data, Examples, Journal, Source, existing, print_sheet, progress
 from training.sheets import Sheet
 
 if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when they are needed
@@ -14,17 +15,13 @@ if TYPE_CHECKING:  # the command line starts fast: LightGBM and Numba load when 
 
 app = typer.Typer()
 
-ExamplesFolder = Annotated[Path | None, typer.Option(help="Examples that `feedrank examples` made.")]
-
 
 @app.command()
 def train(
-    examples: ExamplesFolder = None,
-    data: Annotated[
-        Path | None, typer.Option(help="A server's data folder: its log joined with its journal.")
-    ] = None,
-    source: Annotated[Path | None, typer.Option("--from", help="A data set that can be imported.")] = None,
-    journal: Annotated[str, typer.Option(help="With --data: the server's own journal, redis://host.")] = "",
+    examples: Examples = None,
+    data: Data = None,
+    source: Source = None,
+    journal: Journal = "",
     models: Annotated[
         Path | None, typer.Option(help="Where the bundle goes. With --data: its models folder.")
     ] = None,
@@ -43,7 +40,7 @@ def train(
     report: Annotated[Path | None, typer.Option(help="Where plots and their page go.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Train a bundle from examples, a server's history or a data set.
+    """Train a bundle from examples, a server's log joined with its journal, or a data set.
 
     The figures are of the last part in time, which neither training nor calibration has seen; the bundle
     is then trained on all.
