@@ -1,7 +1,6 @@
 """The link, against a real embedder process."""
 
 import os
-import signal
 import socket
 import stat
 import subprocess
@@ -23,13 +22,22 @@ TEXTS = ["a cat sleeps", "the stock market fell", "kittens"]
 LONG = [f"the long story number {i} " * 200 for i in range(200)]
 
 
+Embedder = tuple[subprocess.Popen[bytes], Path]
+"""A process, and its socket."""
+
+
 @pytest.fixture(scope="module")
-def socket_path(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedder]:
     path = tmp_path_factory.mktemp("embedder") / "e.sock"
     with start_embedder(path, log_path=path.with_suffix(".log")) as process:
         EmbedderLink.connect(path, LOADING_S).close()
-        yield path
+        yield process, path
         process.terminate()
+
+
+@pytest.fixture
+def socket_path(embedder: Embedder) -> Path:
+    return embedder[1]
 
 
 @pytest.fixture
@@ -38,14 +46,14 @@ def link(socket_path: Path) -> Iterator[EmbedderLink]:
         yield connected
 
 
-@pytest.fixture
-def own(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[bytes], Path]]:
-    """An embedder that the test may end."""
-    path = tmp_path / "e.sock"
-    with start_embedder(path, log_path=tmp_path / "e.log") as process:
-        EmbedderLink.connect(path, LOADING_S).close()
-        yield process, path
+@pytest.fixture(scope="module")
+def cut(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[EmbedderLink, Path]]:
+    """A link to an embedder that was killed since, and what was its socket."""
+    path = tmp_path_factory.mktemp("killed") / "e.sock"
+    with start_embedder(path) as process, EmbedderLink.connect(path, LOADING_S) as link:
         process.kill()
+        process.wait()
+        yield link, path
 
 
 def test_the_embedder_states_its_model_and_dimension(link: EmbedderLink, chosen: Encoder) -> None:
@@ -112,38 +120,22 @@ def test_nobody_listening_is_an_error_with_the_repair(tmp_path: Path) -> None:
         EmbedderLink.connect(tmp_path / "none.sock", 0.1)
 
 
-def test_a_killed_embedder_is_an_error(own: tuple[subprocess.Popen[bytes], Path]) -> None:
-    process, path = own
-    with EmbedderLink.connect(path, 10) as link:
-        process.kill()
-        process.wait()
-        with pytest.raises(EmbedderUnavailable, match="the embedder ended"):
-            link.embed(TEXTS, 30)
+def test_a_killed_embedder_is_an_error(cut: tuple[EmbedderLink, Path]) -> None:
+    with pytest.raises(EmbedderUnavailable, match="the embedder ended"):
+        cut[0].embed(TEXTS, 30)
 
 
-def test_a_new_embedder_takes_the_place_of_a_killed_one(own: tuple[subprocess.Popen[bytes], Path]) -> None:
-    process, path = own
-    process.kill()
-    process.wait()
-    with start_embedder(path) as second, EmbedderLink.connect(path, LOADING_S) as link:
+def test_a_new_embedder_takes_the_place_of_a_killed_one(cut: tuple[EmbedderLink, Path]) -> None:
+    with start_embedder(cut[1]) as second, EmbedderLink.connect(cut[1], LOADING_S) as link:
         assert len(link.embed(TEXTS, 30)) == len(TEXTS)
         second.kill()
 
 
-def test_what_computes_steps_back_once_loaded(own: tuple[subprocess.Popen[bytes], Path]) -> None:
-    process, path = own
-    with EmbedderLink.connect(path, 10) as link:
-        link.embed(["a long story " * 200, *TEXTS], 30)
-    threads = [int(task.name) for task in Path(f"/proc/{process.pid}/task").iterdir()]
+def test_what_computes_steps_back_once_loaded(embedder: Embedder, link: EmbedderLink) -> None:
+    link.embed(["a long story " * 200, *TEXTS], 30)
+    threads = [int(task.name) for task in Path(f"/proc/{embedder[0].pid}/task").iterdir()]
     steps = [os.getpriority(os.PRIO_PROCESS, thread) - os.nice(0) for thread in threads]
     assert steps.count(10) == 2
-
-
-def test_sigterm_ends_the_embedder_and_removes_its_socket(own: tuple[subprocess.Popen[bytes], Path]) -> None:
-    process, path = own
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(10) == 0
-    assert not path.exists()
 
 
 def test_the_embedder_ends_when_its_parent_does(tmp_path: Path) -> None:

@@ -67,7 +67,7 @@ def test_a_request_that_makes_no_sense_closes_its_connection_alone(tmp_path: Pat
         embedder.shutdown()
 
 
-def test_many_signals_stop_it_as_one(tmp_path: Path) -> None:
+def test_many_signals_stop_it_as_one_and_its_socket_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "e.sock"
     process = subprocess.Popen([sys.executable, "-m", "embeddings.process", "--socket", str(path)])
     try:
@@ -75,6 +75,7 @@ def test_many_signals_stop_it_as_one(tmp_path: Path) -> None:
         for _ in range(50):
             process.send_signal(signal.SIGTERM)
         assert process.wait(20) == 0
+        assert not path.exists()
     finally:
         process.kill()
         process.wait()
