@@ -31,8 +31,9 @@ lint: $(READY)
 types: $(READY)
 	$(BIN)/mypy
 
+# Side by side, in as many processes as there are cores. A file's tests stay together, since they share servers.
 tests: $(READY)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 audit: $(READY) ## Look the installed packages up among known advisories.
 	@.ci/audit
