@@ -34,7 +34,8 @@ from tests.ranker.histories import history as random_history
 from tests.ranker.processes import kill_valkey, valkeys
 
 CLICK = COUNTERS.index("click")
-ROUNDS = 5
+ROUNDS = 3
+"""One of each kind of crash."""
 
 
 class Sender(threading.Thread):
