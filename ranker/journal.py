@@ -28,7 +28,7 @@ log = structlog.get_logger()
 STREAM = "feedrank:journal"
 START = "0-0"
 _FIELD = b"e"
-_A_BLOCK = "stream-node-max-entries"
+_A_BLOCK, _USUAL_BLOCK = "stream-node-max-entries", 100
 _ANSWER_WITHIN_S = 2.0
 _ROOM = 1 << 20
 """Bytes: a disk with less is as good as full."""
@@ -211,15 +211,13 @@ class Journal:
         A trim frees whole blocks; in others it leaves the bytes of what it removed. Only an `owned` server's
         settings are changed.
         """
-        before: dict[str | None, str | None] = {}
         if owned:
-            before = self._asked(lambda: self._client.config_get(_A_BLOCK))
             self._asked(lambda: self._client.config_set(_A_BLOCK, 1))
         try:
             yield
         finally:
-            if before:
-                self._asked(lambda: self._client.config_set(_A_BLOCK, before[_A_BLOCK] or 100))
+            if owned:
+                self._asked(lambda: self._client.config_set(_A_BLOCK, _USUAL_BLOCK))
 
     def rewrite(self, folder: Path, timeout_s: float) -> None:
         """Have an embedded server write its append-only file anew, so that what was trimmed is not in it.

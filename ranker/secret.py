@@ -4,7 +4,8 @@ import re
 
 _SECRETS = re.compile(
     r"(?P<token>frt_[0-9a-f]{12}_)[A-Za-z0-9_-]+"
-    r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:@\"']*):[^\s/\"']*@",
+    r"|(?P<scheme>\b[a-z][a-z0-9+.-]*://)(?P<user>[^\s/:@\"']*):[^\s/\"']*@"
+    r"|(?P<query>[?&]password=)[^\s&\"']+",
     re.IGNORECASE,
 )
 
@@ -14,11 +15,13 @@ def masked(text: str) -> str:
 
     >>> masked("redis://ana:s3c:r@t@db:6379/0 and frt_0123456789ab_AbC-_9")
     'redis://ana:***@db:6379/0 and frt_0123456789ab_***'
+    >>> masked("unix:///run/valkey.sock?password=s3cret&db=2")
+    'unix:///run/valkey.sock?password=***&db=2'
     """
     return _SECRETS.sub(_without, text) if "://" in text or "frt_" in text else text
 
 
 def _without(found: re.Match[str]) -> str:
-    if token := found["token"]:
-        return f"{token}***"
+    if named := found["token"] or found["query"]:
+        return f"{named}***"
     return f"{found['scheme']}{found['user']}:***@"

@@ -135,7 +135,8 @@ class Passing(grpc.ServerInterceptor):
         timeout = min((one for one in limits if one < _FOREVER_S), default=None)
         ask: grpc.UnaryUnaryMultiCallable[bytes, bytes] = self._others[worker].unary_unary(method)
         call = ask.future(content, timeout=timeout, wait_for_ready=patience_s is not None, metadata=who)
-        context.add_callback(lambda: _give_up(call))
+        if not context.add_callback(partial(_give_up, call)):  # the caller hung up meanwhile
+            _give_up(call)
         return call
 
 
