@@ -126,7 +126,8 @@ def test_a_lost_journal_is_noticed_and_said_once() -> None:
     follower = Follower(Journal.connect("unix:///nowhere"), Fold(State(4)))
     with capture_logs() as logged:
         follower.start()
-        time.sleep(0.5)
+        assert within(10, lambda: logged)
+        time.sleep(0.2)
         follower.stop()
     assert not follower.connected
     assert [line["event"] for line in logged] == ["journal_lost"]

