@@ -4,6 +4,9 @@ A backup is a folder, or one tar file, laid out as a data folder is: the newest 
 models, what was served, and whatever else lies there. The journal's entries up to the backup's position are
 in its archive, so a server that starts on a restored folder folds snapshot and archive, and begins an empty
 journal. The manifest, written last, has the SHA-256 of every file.
+
+Who was erased after a backup was taken is in it still, and comes back with it. Nobody but the data folder of
+then knows who that is: `restore` asks it where it is given one, and has them erased again.
 """
 
 import hashlib
@@ -18,12 +21,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from google.protobuf.message import DecodeError
+
 from ranker import disk, snapshot
 from ranker.archive import Archive, history
 from ranker.disk import sha256_of, sync
 from ranker.errors import BackupError, InvalidArgument, NotFound
-from ranker.impression_files import OPEN, PARQUET
-from ranker.journal import Journal
+from ranker.impression_files import OPEN, PARQUET, read_log
+from ranker.journal import Entry, Journal
+from ranker.privacy import gone
+from ranker.seen import KEY
 from ranker.service import EMBEDDED, held, joined_journal, open_journal
 from ranker.settings import Settings
 
@@ -49,7 +56,8 @@ def back_up(settings: Settings, target: Path, say: Say = lambda _: None) -> dict
         raise InvalidArgument("target", f"{target} is there already: name a new folder or file")
     folder = target.with_name(f"{target.name}{_PARTIAL}")
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
+    folder.mkdir(mode=0o700, parents=True)
+    known = gone.names(data)
     with journal_of(settings) as journal:
         say("the snapshot")
         taken = _copy_snapshot(data / "snapshots", folder / "snapshots")
@@ -59,7 +67,7 @@ def back_up(settings: Settings, target: Path, say: Say = lambda _: None) -> dict
     _copy_impressions(data / "impressions", folder / "impressions")
     _copy_rest(data, folder)
     say("hashes")
-    manifest = _seal(folder, position, taken)
+    manifest = _seal(folder, position, taken, known)
     say("the disk")
     if target.suffix == _TAR:
         _pack(folder, target)
@@ -69,29 +77,64 @@ def back_up(settings: Settings, target: Path, say: Say = lambda _: None) -> dict
     return manifest
 
 
-def restore(backup: Path, data: Path, say: Say = lambda _: None) -> dict[str, Any]:
+def restore(
+    backup: Path, data: Path, say: Say = lambda _: None, replaced: Path | None = None
+) -> dict[str, Any]:
     """Make a new data folder of a backup, every file checked; the backup's manifest.
 
-    Raises InvalidArgument where the data folder is there, BackupError where the backup is damaged.
+    `replaced`: the data folder that it takes the place of. Who was erased there since, and is in the backup,
+    is erased again when a server starts on the new folder; `erased_again` of what is returned says how many
+    these are. None there: nobody could say. Raises InvalidArgument where the data folder is there, or the
+    replaced one is none; BackupError where the backup is damaged.
     """
+    if replaced is not None:
+        _existing(replaced)
     if data.exists() and (not data.is_dir() or any(data.iterdir())):
         raise InvalidArgument("data", f"{data} is there already: name a new folder with --data")
     with _opened(backup, say) as folder:
         manifest = read_manifest(folder)
         partial = data.with_name(f"{data.name}{_PARTIAL}")
         shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
+        partial.mkdir(mode=0o700, parents=True)
         for number, (name, facts) in enumerate(manifest["files"].items()):
             say(f"file {number + 1} of {len(manifest['files'])}")
             _copy(folder / name, partial / name)
             if sha256_of(partial / name) != facts["sha256"]:
                 shutil.rmtree(partial)
                 raise BackupError(f"{name} of {backup} is damaged: take another backup")
+        again = _erased_since(partial, replaced, manifest, say)
     if data.exists():
         data.rmdir()
     partial.rename(data)
     sync(data.parent)
-    return manifest
+    return manifest | {"erased_again": again if replaced else None}
+
+
+def _erased_since(data: Path, replaced: Path | None, manifest: dict[str, Any], say: Say) -> int:
+    """Have who was erased after the backup, or while it was taken, erased again; how many these are."""
+    say("who was erased since")
+    known = manifest.get("erasures", gone.names(data))
+    later = {data: [data / gone.FOLDER / name for name in gone.names(data) if name not in known]}
+    if replaced is not None:
+        later[replaced] = gone.since(replaced, manifest["position"])
+        if (replaced / KEY).exists():  # as it was then, or made since
+            _copy(replaced / KEY, data / KEY)
+    if not any(later.values()):
+        return 0
+    people = set(_people_in(data))
+    found = {one for folder, paths in later.items() for one in gone.found_again(paths, folder, people)}
+    if found:
+        gone.erase_at_the_next_start(data, sorted(found))
+    return len(found)
+
+
+def _people_in(data: Path) -> Iterator[str]:
+    """Everybody whom the archive or the impressions of a data folder name, some more than once."""
+    for _, payload in Archive(data / "archive").records():
+        with suppress(DecodeError):
+            yield from gone.people_of(Entry.FromString(payload))
+    for table in read_log(data / "impressions"):
+        yield from table["viewer_id"].unique().to_pylist()
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:
@@ -177,7 +220,7 @@ def _copy(source: Path, target: Path) -> None:
     sync(target)
 
 
-def _seal(folder: Path, position: str, taken: str) -> dict[str, Any]:
+def _seal(folder: Path, position: str, taken: str, erasures: list[str]) -> dict[str, Any]:
     files = sorted(path for path in folder.rglob("*") if path.is_file())
     manifest: dict[str, Any] = {
         "format": FORMAT,
@@ -185,6 +228,7 @@ def _seal(folder: Path, position: str, taken: str) -> dict[str, Any]:
         "created_ms": time.time_ns() // 1_000_000,
         "position": position,
         "snapshot": taken,
+        "erasures": erasures,
         "files": {
             str(path.relative_to(folder)): {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
             for path in files
@@ -196,6 +240,7 @@ def _seal(folder: Path, position: str, taken: str) -> dict[str, Any]:
 
 def _pack(folder: Path, target: Path) -> None:
     temporary = target.with_name(f"{target.name}.tmp")
+    temporary.touch(mode=0o600)
     with temporary.open("wb") as file, tarfile.open(fileobj=file, mode="w") as tar:
         tar.add(folder, arcname=".")
         tar.close()

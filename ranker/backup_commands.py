@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,17 +42,38 @@ def backup(
 def restore(
     source: Annotated[Path, typer.Argument(metavar="BACKUP", help="What `feedrank backup` made.")],
     data: Annotated[Path, typer.Option(help="The new data folder.")],
+    replaces: Annotated[
+        Path | None, typer.Option(help="The data folder that it replaces, which knows who was erased since.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Make a new data folder of a backup, with every file checked.
 
-    Example: feedrank restore backups/monday.tar --data ./new-data
+    Who was erased after the backup was taken is in it. --replaces names the data folder of then: those are
+    erased again when a server starts on the new one. Keep its folder `erasures` and its people.key for that.
+
+    Example: feedrank restore backups/monday.tar --data ./new-data --replaces ./feedrank-data
     """
     from ranker import backup as backups
 
     with _progress(as_json) as say:
-        manifest = backups.restore(source, data, say)
+        manifest = backups.restore(source, data, say, replaces)
     _print(manifest, as_json, f"{data} is ready: feedrank serve --data {data}")
+    if not as_json:
+        Console(stderr=True).print(_of_erased(manifest), soft_wrap=True)
+
+
+def _of_erased(manifest: dict[str, Any]) -> str:
+    """What is to be known of people who come back with a backup."""
+    if (again := manifest["erased_again"]) is not None:
+        people = "person who was" if again == 1 else "people who were"
+        return f"{again} {people} erased since, and in the backup: the next start erases them again"
+    taken = datetime.fromtimestamp(manifest["created_ms"] / 1000, UTC)
+    return (
+        f"warning: people who were erased after {taken:%Y-%m-%d %H:%M} UTC are in the backup, and come back "
+        "with it: erase them again with Privacy.EraseUser, or restore with --replaces and the data folder of "
+        "then, which knows who they are"
+    )
 
 
 @app.command()

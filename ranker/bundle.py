@@ -12,7 +12,7 @@ import lzma
 import tokenize
 import zipfile
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -32,6 +32,7 @@ from pydantic import (
 from ranker.calibration import Calibration, Chains, Platt, chains, probabilities
 from ranker.errors import BundleError
 from ranker.heads import Prediction, weights
+from ranker.privacy.gone import Gone
 from ranker.seen import People, PeopleFacts, mark, mark_of
 from ranker.tree_kernel import raw_scores
 from ranker.tree_steps import Steps, steps_of
@@ -292,28 +293,40 @@ def _listing(folder: Path) -> Listing:
     return Listing(folder.name, manifest, problem, found.count if found else 0)
 
 
-def mark_those_that_saw(models: Path, user_id: str, key: bytes, *, since_ms: int, erased_ms: int) -> int:
+def mark_those_that_saw(models: Path, somebody: Gone) -> int:
     """Mark the bundles of a folder that saw somebody who is erased, for retraining; how many these are.
 
-    `key`: of the data folder (`ranker.seen.key_of`). `since_ms`: when the person was heard of first. A bundle
-    of which nobody noted whom it saw is taken to have seen the person where its time meets the person's. Once
-    more with the same `erased_ms` counts nobody twice.
+    A bundle of which nobody noted whom it saw is taken to have seen the person where its time meets the
+    person's. Once more for the same erasure counts nobody twice.
     """
-    saw = [
-        models / one.version
-        for one in list_bundles(models)
-        if one.manifest is not None
-        and _saw(models / one.version, one.manifest, user_id, key, since_ms, erased_ms)
-    ]
+    saw = [folder for folder, manifest in _readable(models) if _saw(folder, manifest, somebody)]
     for folder in saw:
-        mark(folder, erased_ms)
+        mark(folder, somebody.time_ms)
     return len(saw)
 
 
-def _saw(folder: Path, manifest: Manifest, user_id: str, key: bytes, since_ms: int, erased_ms: int) -> bool:
+def mark_late(models: Path, some: Iterable[Gone]) -> None:
+    """Mark bundles that came after an erasure, of examples that were read before it was done.
+
+    Rows of later than that were read later, and knew the person no more.
+    """
+    everybody = list(some)
+    for folder, manifest in _readable(models):
+        for one in everybody:
+            if manifest.to_ms <= one.done_ms and _saw(folder, manifest, one):
+                mark(folder, one.time_ms)
+
+
+def _readable(models: Path) -> Iterator[tuple[Path, Manifest]]:
+    for one in list_bundles(models):
+        if one.manifest is not None:
+            yield models / one.version, one.manifest
+
+
+def _saw(folder: Path, manifest: Manifest, somebody: Gone) -> bool:
     if (people := People.read(folder, manifest.people)) is not None:
-        return people.holds(user_id, key)
-    return manifest.from_ms <= erased_ms and manifest.to_ms > since_ms
+        return people.holds(somebody.digest)
+    return manifest.from_ms <= somebody.time_ms and manifest.to_ms > somebody.since_ms
 
 
 def _read(folder: Path) -> tuple[Manifest, bytes]:

@@ -60,7 +60,7 @@ class People:
     """A set of people, of whom nobody can be named.
 
     >>> some = People.of(["ines", "omar"], ["lena"], key=b"k")
-    >>> some.viewers, some.authors, some.holds("omar", b"k"), some.holds("rosa", b"k")
+    >>> some.viewers, some.authors, some.holds(digest_of("omar", b"k")), some.holds(digest_of("rosa", b"k"))
     (2, 1, True, False)
     """
 
@@ -76,12 +76,12 @@ class People:
         size = min(1 << (wanted - 1).bit_length(), _MOST)
         flags = np.zeros(size * 8, np.bool_)
         for ids in (viewers, authors):
-            flags[_places(ids, key, size * 8)] = True
+            flags[_places([digest_of(one, key) for one in ids], size * 8)] = True
         return cls(len(viewers), len(authors), np.packbits(flags))
 
-    def holds(self, user_id: str, key: bytes) -> bool:
-        """Whether somebody is in it, most likely; False is sure."""
-        places = _places([user_id], key, len(self.bits) * 8)
+    def holds(self, digest: bytes) -> bool:
+        """Whether somebody is in it, most likely, by the digest of the id under the key; False is sure."""
+        places = _places([digest], len(self.bits) * 8)
         return bool((self.bits[places >> 3] << (places & 7).astype(np.uint8) & 128 != 0).all())
 
     @property
@@ -133,13 +133,12 @@ def mark(folder: Path, time_ms: int) -> None:
     log.info("model_saw_erased", version=folder.name, people=new.count)
 
 
-def _places(ids: Iterable[str], key: bytes, bits: int) -> NDArray[np.int64]:
-    """The bits of ids, int64 (n * hashes,): two halves of a digest make all of an id's hashes.
+def _places(digests: Iterable[bytes], bits: int) -> NDArray[np.int64]:
+    """The bits of digests, int64 (n * hashes,): the two halves of one make all of its hashes.
 
     Kirsch and Mitzenmacher, Less hashing, same performance, ESA 2006. `bits` is a power of two.
     """
-    digests = b"".join(digest_of(one, key) for one in ids)
-    first, step = np.frombuffer(digests, "<u8").reshape(-1, 2).T
+    first, step = np.frombuffer(b"".join(digests), "<u8").reshape(-1, 2).T
     turns = np.arange(_HASHES, dtype=np.uint64)[:, None]
     places: NDArray[np.int64] = ((first + turns * step) & np.uint64(bits - 1)).astype(np.int64).ravel()
     return places

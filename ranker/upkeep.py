@@ -29,6 +29,11 @@ class UpkeepSettings(BaseModel, frozen=True, extra="forbid"):
         600, gt=0, description="A snapshot is written so often, if anything changed."
     )
     trim: bool = Field(True, description="Trim what is archived from the embedded journal.")
+    receipts_days: float = Field(
+        3650,
+        gt=0,
+        description="Receipts of erasures stay so long: models and backups of before are held against them.",
+    )
 
 
 class Upkeep:
@@ -46,7 +51,7 @@ class Upkeep:
     ) -> None:
         self.snapshots = folder / "snapshots"
         self.archive = Archive(folder / "archive")
-        self._settings = settings
+        self.settings = settings
         self._journal = journal
         self._follower = follower
         self._trim = trim
@@ -111,7 +116,7 @@ class Upkeep:
             self._journal.trim(self._follower.board.folded_by_all(position))
 
     def _run(self) -> None:
-        while not self._stop.wait(self._settings.snapshot_every_s):
+        while not self._stop.wait(self.settings.snapshot_every_s):
             try:
                 if snapshot.latest(self.snapshots) != self._follower.fold.state.position:
                     self.save()

@@ -15,9 +15,10 @@ import lightgbm
 import numpy as np
 import numpy.typing as npt
 
-from ranker.bundle import FOREST, FORMAT, MANIFEST, RANKING, Facts, Manifest, forest_heads
+from ranker.bundle import FOREST, FORMAT, MANIFEST, RANKING, Facts, Manifest, forest_heads, mark_late
 from ranker.disk import sync
 from ranker.errors import BundleError
+from ranker.privacy.gone import gone
 from ranker.seen import PEOPLE, People
 from ranker.trees import WORD, ZERO, Bools, Doubles, Forest, Ints, Missing, Words, forest_arrays
 
@@ -102,8 +103,9 @@ def save_bundle(models: Path, forest: Forest, facts: Facts, people: People | Non
     """Writes the bundle `models / facts.version` and returns its folder.
 
     `people`: those whose rows it learned from, where that is known. The bundle appears whole or not at all:
-    it is written under a hidden name, synced, and renamed. BundleError when the version exists, or the facts
-    do not fit the forest.
+    it is written under a hidden name, synced, and renamed. Where `models` lies in a data folder it is
+    marked at once if it saw somebody who was erased while it was trained. BundleError when the version
+    exists, or the facts do not fit the forest.
     """
     folder = models / facts.version
     manifest = manifest_of(forest, facts)
@@ -114,6 +116,7 @@ def save_bundle(models: Path, forest: Forest, facts: Facts, people: People | Non
         if people is not None:
             _write(unfinished / PEOPLE, people.content)
         _write(unfinished / MANIFEST, manifest.model_dump_json(indent=2).encode())
+    mark_late(models, gone(models.parent))
     return folder
 
 

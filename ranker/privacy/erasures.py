@@ -2,7 +2,8 @@
 
 The fold has taken the person out of the state by then. An erasure is due as long as its file lies in the
 folder `erasures`: a server that ends meanwhile goes on at its next start, from the beginning, which changes
-nothing that is done. The receipt takes the file's place. It names nobody.
+nothing that is done. The receipt takes the file's place. It names nobody; of the id it has a keyed digest
+(`ranker.privacy.gone`).
 """
 
 import json
@@ -19,13 +20,16 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import structlog
 
-from ranker import bundle, disk, impression_files, snapshot
+from ranker import bundle, disk, entries, impression_files, snapshot
 from ranker.errors import FeedrankError
 from ranker.fold.erasure import Erased
 from ranker.follower import Follower
-from ranker.journal import Entry, Journal, order
+from ranker.heads import DAY_MS
+from ranker.journal import Entry, Journal, now_ms, order
+from ranker.privacy.gone import AGAIN, DUE, FOLDER, RECEIPT, Gone, gone
 from ranker.privacy.redaction import Redaction
 from ranker.seen import key_of
+from ranker.state.departed import digest_of
 from ranker.upkeep import Upkeep
 
 log = structlog.get_logger()
@@ -63,14 +67,14 @@ class Erasures:
 
     def __init__(self, data: Path) -> None:
         self._data = data
-        self._folder = data / "erasures"
+        self._folder = data / FOLDER
         self._due: dict[str, Erased] = {}
         self._receipts: dict[str, Receipt] = {}
         self._changed = threading.Condition()
         self._hurry = threading.Event()
         self._stopped = False
         self._thread = threading.Thread(target=self._run, name="erasures", daemon=True)
-        for path in sorted(self._folder.glob("*.due")):
+        for path in sorted(self._folder.glob(f"*{DUE}")):
             one = Erased(**json.loads(path.read_bytes()))
             self._due[one.entry_id] = one
             self._receipts[one.entry_id] = Receipt(one.counts)
@@ -81,7 +85,7 @@ class Erasures:
         if known is not None:  # folded again, after a restart: what was counted first is what was there
             return
         self._folder.mkdir(parents=True, exist_ok=True)
-        self._write(f"{erased.entry_id}.due", asdict(erased))
+        self._write(f"{erased.entry_id}{DUE}", asdict(erased))
         with self._changed:
             self._due[erased.entry_id] = erased
             self._receipts[erased.entry_id] = Receipt(erased.counts)
@@ -111,8 +115,35 @@ class Erasures:
         self._owns_journal = owns_journal
 
     def start(self) -> None:
-        """Begin."""
+        """Begin, with those whom a backup brought back."""
+        self._erase_again()
+        self._expire()
+        self.mark_late()
         self._thread.start()
+
+    def mark_late(self) -> None:
+        """Mark the models that came after an erasure and saw the person."""
+        bundle.mark_late(self._data / "models", gone(self._data))
+
+    def _erase_again(self) -> None:
+        path = self._folder / AGAIN
+        if not path.exists():
+            return
+        people = json.loads(path.read_bytes())
+        for user_id in people:
+            position = self._journal.append(entries.of_erasure(user_id, now_ms()))
+            if not self._follower.wait_for(position, _PATIENCE_S):
+                raise FeedrankError("the fold does not follow: look at the log, then start the server again")
+        path.unlink()
+        disk.sync(self._folder)
+        log.warning("erased_again", people=len(people), reason="a restored backup had them")
+
+    def _expire(self) -> None:
+        """Remove old receipts: nothing of so long ago is to come back."""
+        oldest_ms = now_ms() - int(self._upkeep.settings.receipts_days * DAY_MS)
+        for path in self._folder.glob(f"*{RECEIPT}"):
+            if order(path.stem)[0] < oldest_ms:
+                path.unlink()
 
     def stop(self) -> None:
         """End; what is not done stays due."""
@@ -157,7 +188,7 @@ class Erasures:
         if self._owns_journal:
             self._trim(mark)
         examples = self._of_examples({one.user_id for one in due} | posts.keys())
-        key = key_of(self._data)
+        people = {one.entry_id: self._gone(one, found.since_ms.get(one.user_id, one.time_ms)) for one in due}
         receipts = {
             one.entry_id: Receipt(
                 state=one.counts,
@@ -167,20 +198,17 @@ class Erasures:
                 impressions=impressions[one.user_id],
                 snapshots=old[one.entry_id],
                 examples_files=examples,
-                models_marked=bundle.mark_those_that_saw(
-                    self._data / "models",
-                    one.user_id,
-                    key,
-                    since_ms=found.since_ms.get(one.user_id, one.time_ms),
-                    erased_ms=one.time_ms,
-                ),
+                models_marked=bundle.mark_those_that_saw(self._data / "models", people[one.entry_id]),
                 left_to_operator="" if self._owns_journal else _EXTERNAL.format(mark=mark),
                 compacted=True,
             )
             for one in due
         }
-        self._done(receipts)
+        self._done(receipts, people)
         log.info("erased", people=len(due), seconds=round(time.monotonic() - began, 2))
+
+    def _gone(self, one: Erased, since_ms: int) -> Gone:
+        return Gone(digest_of(one.user_id, key_of(self._data)), since_ms, one.time_ms, now_ms())
 
     def _mark(self) -> str:
         """An entry after which nothing of before comes to the journal: it begins a block of the stream, so
@@ -233,11 +261,14 @@ class Erasures:
     def _write(self, name: str, facts: Mapping[str, object]) -> None:
         disk.write(self._folder / name, json.dumps(facts).encode(), mode=0o600)
 
-    def _done(self, receipts: Mapping[str, Receipt]) -> None:
+    def _done(self, receipts: Mapping[str, Receipt], people: Mapping[str, Gone]) -> None:
         for entry_id, receipt in receipts.items():
-            self._write(f"{entry_id}.json", asdict(receipt))
-            (self._folder / f"{entry_id}.due").unlink(missing_ok=True)
+            self._write(f"{entry_id}{RECEIPT}", asdict(receipt) | {"gone": people[entry_id].facts})
+        self.mark_late()  # what was saved since the models were looked at, and before the receipts were there
+        for entry_id in receipts:
+            (self._folder / f"{entry_id}{DUE}").unlink(missing_ok=True)
         disk.sync(self._folder)
+        self._expire()
         with self._changed:
             self._receipts |= receipts
             for entry_id in receipts:

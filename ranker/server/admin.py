@@ -71,6 +71,7 @@ class Admin(admin_pb2_grpc.AdminServicer):
         with state.turn.read():  # else what is followed may be of before the last change, for all
             in_service = state.in_service
             active = models.held(in_service).active.version
+        self._service.erasures.mark_late()
         listed = bundle.list_bundles(models.folder)
         return admin_pb2.ListModelsResponse(models=[_model(one, active, in_service) for one in listed])
 

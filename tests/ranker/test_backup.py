@@ -3,21 +3,32 @@
 import json
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 import redis
+from feedrank.v1.types_pb2 import Post
+from google.protobuf.message import DecodeError
 
-from ranker import snapshot
+from ranker import consent, entries, snapshot
 from ranker.archive import Archive
 from ranker.backup import _digest, back_up, restore
 from ranker.check import Finding, check
+from ranker.consent import ConsentSettings
 from ranker.errors import BackupError, InvalidArgument, NotFound
+from ranker.fold.erasure import Erased
+from ranker.journal import Entry, now_ms
+from ranker.privacy import gone
+from ranker.privacy.redaction import Redaction
+from ranker.seen import KEY, key_of
 from ranker.service import Service
 from ranker.settings import Settings
+from ranker.state import NONE
 from ranker.valkey import EmbeddedValkey
 from ranker.vectorizer import EmbedderSettings
-from tests.ranker.histories import DIMENSION, FEW
+from tests.live import within
+from tests.ranker.histories import DIMENSION, FEW, records
 from tests.ranker.histories import history as random_history
 from tests.ranker.test_cli import feedrank as command
 
@@ -133,6 +144,95 @@ def test_a_folder_without_data_is_no_data_folder(tmp_path: Path) -> None:
         list(check(settings_of(tmp_path / "nowhere")))
 
 
+# what is private, and who was erased
+
+
+def test_the_key_of_people_and_what_they_allow_come_back_and_nobody_else_may_read_them(
+    tmp_path: Path,
+) -> None:
+    lived = settings_of(tmp_path / "data").model_copy(update={"consent": ConsentSettings(training="refused")})
+    with Service(lived):
+        key = key_of(lived.data)
+        back_up(lived, tmp_path / "one.tar")
+    restore(tmp_path / "one.tar", tmp_path / "new")
+    assert key_of(tmp_path / "new") == key
+    assert consent.of(tmp_path / "new").training == "refused"
+    paths = [tmp_path / "one.tar", tmp_path / "new", tmp_path / "new" / KEY]
+    assert [path.stat().st_mode & 0o777 for path in paths] == [0o600, 0o700, 0o600]
+
+
+def put(service: Service, *authors: str) -> None:
+    posts = [Post(id=f"p-{one}", author_id=one, text="Moss") for one in authors]
+    assert service.writer.write(entries.of_posts(posts, now_ms()))[1]
+
+
+def erase(service: Service, user_id: str, *, until_done: bool = True) -> None:
+    position, _ = service.writer.write(entries.of_erasure(user_id, now_ms()))
+    assert service.follower.wait_for(position, 5)
+    if until_done:
+        assert service.erasures.wait_for(position, 30).compacted
+
+
+def holding(data: Path, word: bytes) -> list[str]:
+    """The files in which a word is, as it is or as an archive or the log unpacks."""
+    archived = [f"archive {at}" for at, payload in Archive(data / "archive").records() if word in payload]
+    return archived + [str(path) for path in data.rglob("*") if path.is_file() and word in path.read_bytes()]
+
+
+def test_who_was_erased_after_a_backup_is_erased_again_at_the_first_start(tmp_path: Path) -> None:
+    with Service(settings_of(tmp_path / "data")) as service:
+        put(service, "ana-qxk", "omar", "late-qxk")
+        erase(service, "omar")
+        back_up(service.settings, tmp_path / "backup")
+        erase(service, "ana-qxk")
+        erase(service, "late-qxk", until_done=False)
+    told = restore(tmp_path / "backup", tmp_path / "new", replaced=tmp_path / "data")
+    assert told["erased_again"] == 2
+    with Service(settings_of(tmp_path / "new")) as service:
+        assert service.state.user_ids.slots(["ana-qxk", "late-qxk"]).tolist() == [NONE, NONE]
+        assert within(30, lambda: not list((tmp_path / "new" / "erasures").glob("*.due")))
+        assert holding(tmp_path / "new", b"qxk") == []
+
+
+def test_without_the_replaced_folder_nobody_can_say_who_was_erased(tmp_path: Path) -> None:
+    with Service(settings_of(tmp_path / "data")) as service:
+        put(service, "ana-qxk")
+        back_up(service.settings, tmp_path / "backup")
+        erase(service, "ana-qxk")
+    assert restore(tmp_path / "backup", tmp_path / "new")["erased_again"] is None
+    given = ("--data", str(tmp_path / "two"), "--replaces", str(tmp_path / "data"))
+    said = command("restore", str(tmp_path / "backup"), *given)
+    assert "1 person who was erased since" in said.stderr
+
+
+def test_who_is_erased_while_a_backup_is_taken_is_erased_again(tmp_path: Path) -> None:
+    with Service(settings_of(tmp_path / "data")) as service:
+        put(service, "ana-qxk", "omar")
+
+        def meanwhile(doing: str) -> None:
+            if doing.startswith("models"):  # the entries are copied, the receipts not yet
+                erase(service, "ana-qxk")
+
+        back_up(service.settings, tmp_path / "backup", meanwhile)
+    restore(tmp_path / "backup", tmp_path / "new")
+    with Service(settings_of(tmp_path / "new")) as service:
+        assert service.state.user_ids.slots(["ana-qxk"]).tolist() == [NONE]
+
+
+def test_whom_an_entry_names_is_whom_a_redaction_takes_out() -> None:
+    everybody = [Erased(f"u{i}", f"{2**50}-0", 2**60) for i in range(24)]
+    for position, payload in records(seed=3, count=400):
+        redaction = Redaction(everybody)
+        redaction.redact((position, payload))
+        with suppress(DecodeError):
+            assert set(redaction.taken()) <= set(gone.people_of(Entry.FromString(payload)))
+
+
+def test_what_is_no_data_folder_replaced_none(saved: Path, tmp_path: Path) -> None:
+    with pytest.raises(NotFound, match="is no data folder"):
+        restore(saved, tmp_path / "new", replaced=tmp_path / "nowhere")
+
+
 # the check
 
 
@@ -210,7 +310,9 @@ def test_the_commands_back_up_restore_and_check(saved: Path, tmp_path: Path) -> 
     config.write_text(
         f"[embedder]\nenabled = false\ndimension = {DIMENSION}\n[state]\nmax_posts = 20\nmax_users = 16\n"
     )
-    assert command("restore", str(saved), "--data", data).returncode == 0
+    made = command("restore", str(saved), "--data", data)
+    assert made.returncode == 0
+    assert "come back with it: erase them again with Privacy.EraseUser" in " ".join(made.stderr.split())
     again = command("restore", str(saved), "--data", data)
     assert (again.returncode, "is there already" in again.stderr) == (2, True)
     checked = command("check", data, "--deep", "--config", str(config), "--json")

@@ -13,7 +13,9 @@ from typer.testing import CliRunner
 from ranker.bundle import list_bundles, mark_those_that_saw
 from ranker.consent import ConsentSettings
 from ranker.model_commands import app as models_app
+from ranker.privacy.gone import Gone
 from ranker.state import State
+from ranker.state.departed import digest_of
 from tests.training.test_join import T0, answer, event, label, logged
 from tests.training.test_train import KNOBS
 from training import example_files
@@ -133,7 +135,7 @@ def test_who_is_unknown_is_treated_by_the_default(tmp_path: Path) -> None:
 @WAYS
 def test_only_people_whose_rows_are_left_are_noted(made: Any, tmp_path: Path) -> None:
     people = made(tmp_path, [said("ines", training=REFUSED), said("tomo", training=REFUSED)]).people
-    assert [people.holds(name, KEY) for name in ("omar", "lena", "ines", "tomo")] == [
+    assert [people.holds(digest_of(name, KEY)) for name in ("omar", "lena", "ines", "tomo")] == [
         True,
         True,
         False,
@@ -148,7 +150,7 @@ def test_examples_that_leave_say_so_and_carry_no_ids(tmp_path: Path) -> None:
     found = example_files.read(tmp_path / "out")
     assert found.about.leaves
     assert found.people is not None
-    assert found.people.holds("ines", KEY)
+    assert found.people.holds(digest_of("ines", KEY))
     assert not any(b"ines" in path.read_bytes() for path in (tmp_path / "out").iterdir())
 
 
@@ -184,8 +186,11 @@ def test_a_trained_bundle_knows_whom_it_saw_until_it_is_trained_anew(tmp_path: P
     assert manifest is not None
     assert manifest.people is not None
     assert (manifest.people.viewers, manifest.people.authors) == (2, 2)
-    window = {"since_ms": manifest.from_ms, "erased_ms": manifest.to_ms}
-    assert mark_those_that_saw(tmp_path / "models", "rosa", KEY, **window) == 0
-    assert mark_those_that_saw(tmp_path / "models", "ines", KEY, **window) == 1
+    rosa, ines = (
+        Gone(digest_of(name, KEY), manifest.from_ms, manifest.to_ms, manifest.to_ms)
+        for name in ("rosa", "ines")
+    )
+    assert mark_those_that_saw(tmp_path / "models", rosa) == 0
+    assert mark_those_that_saw(tmp_path / "models", ines) == 1
     arguments = ["show", folder.name, "--models", str(tmp_path / "models")]
     assert "retrain: saw 1 erased person" in CliRunner().invoke(models_app, arguments).stdout

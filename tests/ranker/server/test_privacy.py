@@ -18,9 +18,13 @@ from feedrank.v1.types_pb2 import Media
 from ranker.archive import Archive
 from ranker.impression_files import read_log
 from ranker.journal import Entry, Journal
+from ranker.seen import MARK, People, key_of
+from ranker.trees import Forest
 from ranker.valkey import EmbeddedValkey
 from tests.conftest import DIMENSION, Launch
 from tests.live import Server, within
+from tests.ranker.test_bundle import facts, stump
+from training.bundles import save_bundle
 
 ZOE = "zoe-qxk"
 """Whatever is of this person has `qxk` in it, and nothing else has."""
@@ -230,3 +234,37 @@ def _serve_others(client: feedrank.Client, enough: threading.Event) -> None:
     """So that a segment of the impressions is open whenever somebody looks."""
     while not enough.wait(0.02):
         client.timeline(OTHERS[0], size=5, include_seen=True)
+
+
+def bundle_of(server: Server, version: str, viewer: str, at_ms: int) -> None:
+    """Save a model of examples of one viewer, up to a time."""
+    told = facts(version).model_copy(update={"from_ms": at_ms - 1_000, "to_ms": at_ms})
+    people = People.of([viewer], [], key_of(server.data))
+    told = told.model_copy(update={"people": people.facts})
+    save_bundle(server.data / "models", Forest(heads=("like",), **stump(0.0, 1.0)), told, people)
+
+
+def saw(server: Server) -> dict[str, int]:
+    return {one.version: one.saw_erased for one in server.client.list_models()}
+
+
+def test_a_model_that_is_saved_after_an_erasure_is_marked_when_its_examples_are_of_before(
+    launch: Launch,
+) -> None:
+    server = launch()
+    live_a_little(server.client)
+    read_ms = time.time_ns() // 1_000_000
+    erase(server)
+    bundle_of(server, "late", ZOE, read_ms)
+    bundle_of(server, "other", "other1", read_ms)
+    bundle_of(server, "newcomer", ZOE, read_ms + 60_000)
+    assert saw(server) == {"late": 1, "other": 0, "newcomer": 0}
+
+
+def test_a_model_that_is_copied_into_the_folder_is_marked_when_it_is_listed(launch: Launch) -> None:
+    server = launch()
+    live_a_little(server.client)
+    erase(server)
+    bundle_of(server, "late", ZOE, time.time_ns() // 1_000_000 - 5_000)
+    (server.data / "models" / "late" / MARK).unlink()  # as one that was saved elsewhere
+    assert saw(server) == {"late": 1}
