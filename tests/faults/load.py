@@ -290,10 +290,6 @@ def _preferences(load: Load, client: feedrank.Client, rng: np.random.Generator) 
     client.get_preferences(viewer, timeout=_WRITE_S)
 
 
-def _reset(load: Load, client: feedrank.Client, rng: np.random.Generator) -> None:
-    client.reset_profile(load.viewer(rng), timeout=_WRITE_S)
-
-
 def _rank(load: Load, client: feedrank.Client, rng: np.random.Generator) -> None:
     if shown := load.page(rng):
         client.rank_posts(load.viewer(rng), [one.post_id for one in shown[1].posts] or ["none"])
@@ -341,7 +337,6 @@ def lines(cut: str) -> tuple[Line, ...]:
         Kind("relation", 0.5, _relation),
         Kind("newcomer", 1.0, _newcomer),
         Kind("preferences", 0.3, _preferences),
-        Kind("reset", 0.02, _reset),
         Kind("delete", 0.3, _delete),
         Kind("generated", 0.4, _generated),
     )
