@@ -22,7 +22,6 @@ import structlog
 
 from ranker.disk import sha256_of, sync
 from ranker.errors import SnapshotError
-from ranker.experiments import InService
 from ranker.journal import order
 from ranker.known import READER
 from ranker.state import State
@@ -223,9 +222,7 @@ def _check_forms(arrays: dict[str, Array], state: State) -> None:
 
 def _check_facts(facts: Mapping[str, int | str]) -> None:
     """Read the facts as the state will, before anything of it is taken over."""
-    int(facts["time_ms"])
-    order(str(facts["position"]))
-    InService.model_validate_json(str(facts["in_service"]))
+    order(State.read(facts)["position"])
 
 
 def _check_lengths(arrays: dict[str, Array]) -> None:

@@ -6,7 +6,8 @@ width, posts and users by `StateSettings`, past which the oldest leave.
 
 import hashlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -187,17 +188,27 @@ class State:
 
     def load(self, arrays: dict[str, Array], facts: dict[str, int | str]) -> None:
         """Take over what `arrays` and `facts` gave, out of the dict: an array is let go when it is copied."""
+        told = self.read(facts)
         for name in ("post", "user", "community", "language", "topic", "label"):
             parts = _parts(arrays, f"{name}_ids.")
             setattr(self, f"{name}_ids", Ids.load(parts["lengths"], parts["values"]))
         for name, (table, ids) in self.tables.items():
             table.load(len(ids), _parts(arrays, f"{name}."))
         self.event_ids.load(**_parts(arrays, "event_ids."))
-        self.time_ms, self.position = int(facts["time_ms"]), str(facts["position"])
-        self.passed_over = str(facts.get("passed_over", ""))
-        self.in_service = InService.model_validate_json(str(facts["in_service"]))
-        self.departed = Departed.load(str(facts.get("departed", "[]")))
-        self.norm = Norm(*(int(facts[f"norm_{name}"]) for name in Norm._fields))
+        for name, value in told.items():
+            setattr(self, name, value)
+
+    @staticmethod
+    def read(facts: Mapping[str, int | str]) -> dict[str, Any]:
+        """What `facts` gave, by attribute. Raises KeyError, TypeError or ValueError where it did not."""
+        return {
+            "time_ms": int(facts["time_ms"]),
+            "position": str(facts["position"]),
+            "passed_over": str(facts.get("passed_over", "")),
+            "in_service": InService.model_validate_json(str(facts["in_service"])),
+            "departed": Departed.load(str(facts.get("departed", "[]"))),
+            "norm": Norm(*(int(facts[f"norm_{name}"]) for name in Norm._fields)),
+        }
 
     def fingerprint(self) -> str:
         """A SHA-256 of all content: equal states have equal fingerprints, bit for bit."""

@@ -192,11 +192,17 @@ def test_an_array_of_another_length_is_refused_though_its_hash_agrees(tmp_path: 
     assert [line["event"] for line in said] == ["snapshot_refused"]
 
 
-def test_facts_that_can_not_be_read_are_refused_before_anything_is_taken_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("fact", "value"),
+    [("in_service", "{}x"), ("position", "now"), ("departed", "[[1]]"), ("norm_age_ms", None)],
+)
+def test_facts_that_can_not_be_read_are_refused_before_anything_is_taken_over(
+    tmp_path: Path, fact: str, value: str | None
+) -> None:
     written(tmp_path, 60)
     file = tmp_path / "60-0" / "manifest.json"
     told = json.loads(file.read_bytes())
-    told["facts"]["in_service"] = "{}x"
+    told["facts"][fact] = value
     del told["seal"]
     file.write_text(json.dumps(told | {"seal": snapshot._seal(told)}))
     with capture_logs() as said:
