@@ -3,6 +3,7 @@
 import json
 from collections import deque
 from hashlib import blake2b
+from itertools import takewhile
 from typing import NamedTuple, Self
 
 _REMEMBERED_MS = 600_000
@@ -41,7 +42,7 @@ class Departed:
         return len(self._some)
 
     def add(self, key: bytes, digest: bytes, time_ms: int) -> None:
-        """Somebody was erased."""
+        """Somebody was erased, at a time that is no earlier than the last one's."""
         self._some.append(_One(key, digest, time_ms))
 
     def expire(self, now_ms: int) -> None:
@@ -51,7 +52,8 @@ class Departed:
 
     def covers(self, user_id: str, time_ms: int) -> bool:
         """Whether what an id did at a time was an erased person's, and no newcomer's."""
-        return any(time_ms <= one.time_ms and digest_of(user_id, one.key) == one.digest for one in self._some)
+        since = takewhile(lambda one: time_ms <= one.time_ms, reversed(self._some))
+        return any(digest_of(user_id, one.key) == one.digest for one in since)
 
     def dump(self) -> str:
         """All of it, as JSON."""
