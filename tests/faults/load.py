@@ -155,7 +155,8 @@ class Load:
 
     def served(self, viewer: str, page: feedrank.GetTimelineResponse) -> None:
         """Remember a page: what it showed is what viewers act on."""
-        self._pages.append((viewer, page))
+        if page.posts:
+            self._pages.append((viewer, page))
 
     def _post(self, number: int, rng: np.random.Generator) -> feedrank.Post:
         post = self._world.post(f"p{number % self._world.post_count:06d}")
@@ -205,22 +206,26 @@ def _later_page(load: Load, client: feedrank.Client, rng: np.random.Generator) -
 
 
 def _events(load: Load, client: feedrank.Client, rng: np.random.Generator) -> None:
-    client.record_events(_acts(load, rng), timeout=_WRITE_S).raise_if_rejected()
+    if events := _acts(load, rng):
+        client.record_events(events, timeout=_WRITE_S).raise_if_rejected()
 
 
 def _stream(load: Load, client: feedrank.Client, rng: np.random.Generator) -> None:
-    client.stream_events(_acts(load, rng), timeout=_WRITE_S)
+    if events := _acts(load, rng):
+        client.stream_events(events, timeout=_WRITE_S)
 
 
 def _slow_stream(load: Load, client: feedrank.Client, rng: np.random.Generator) -> None:
     """One that is open for a second: it is likely to be cut."""
+    events = _acts(load, rng)[:5]
 
     def slowly() -> Iterator[feedrank.Event]:
-        for event in _acts(load, rng)[:5]:
+        for event in events:
             yield event
             time.sleep(0.2)
 
-    client.stream_events(slowly(), timeout=_WRITE_S)
+    if events:
+        client.stream_events(slowly(), timeout=_WRITE_S)
 
 
 def _acts(load: Load, rng: np.random.Generator) -> list[feedrank.Event]:
@@ -238,8 +243,6 @@ def _acts(load: Load, rng: np.random.Generator) -> list[feedrank.Event]:
             )
             event.dwell_ms = 12_000 if kind == t.EVENT_KIND_DWELL else 0
             events.append(event)
-        if not page.posts:
-            break
     return events
 
 
@@ -292,7 +295,7 @@ def _preferences(load: Load, client: feedrank.Client, rng: np.random.Generator) 
 
 def _rank(load: Load, client: feedrank.Client, rng: np.random.Generator) -> None:
     if shown := load.page(rng):
-        client.rank_posts(load.viewer(rng), [one.post_id for one in shown[1].posts] or ["none"])
+        client.rank_posts(load.viewer(rng), [one.post_id for one in shown[1].posts])
 
 
 def _similar(load: Load, client: feedrank.Client, rng: np.random.Generator) -> None:
