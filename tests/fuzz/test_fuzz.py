@@ -30,7 +30,7 @@ def test_no_input_breaks_a_surface(name: str, tmp_path: Path) -> None:
 
 def test_every_method_of_the_contract_is_drawn() -> None:
     surface = SURFACES["rpc"].make()
-    inputs = [drawn(surface, "rpc", 1, number) for number in range(4_000)]
+    inputs = [drawn(surface, "rpc", 1, number) for number in range(12_000)]
     assert {step.name.partition(" ")[0] for one in inputs for step in one} == set(METHODS)
 
 
