@@ -10,7 +10,7 @@ is so far that hardly a post in it can be among the best.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from llvmlite import ir  # type: ignore[import-untyped]
@@ -143,10 +143,111 @@ class Codes:
         return self.words.nbytes + self.scales.nbytes + self.starts.nbytes
 
 
-def _address(context: Any, builder: Any, kind: Any, array: Any, index: Any, item: Any) -> Any:
-    """The pointer to an item of a contiguous array, counted in `item`s."""
-    data = context.make_array(kind)(context, builder, array).data
-    return builder.gep(builder.bitcast(data, item.as_pointer()), [index], source_etype=item)
+class _Arguments(NamedTuple):
+    """Those of `_estimate`, or their types."""
+
+    words: Any
+    block: Any
+    planes: Any
+    query: Any
+    scales: Any
+    fit: Any
+    rows: Any
+    scores: Any
+    filled: Any
+    answer: Any
+
+
+@dataclass(frozen=True, eq=False)
+class _Emitter:
+    """Writes the instructions of `_estimate`."""
+
+    context: Any
+    builder: Any
+    kinds: _Arguments
+    values: _Arguments
+
+    def weighed(self) -> Any:
+        """The weighted count of the bits in which each code differs from the query, float32 (BLOCK,)."""
+        builder, words, block = self.builder, self.kinds.words, self.values.block
+        length = builder.extract_value(
+            self.context.make_array(words)(self.context, builder, self.values.words).shape, 1
+        )
+        zero = ir.Constant(_WORDS, [0] * BLOCK)
+        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(PLANES)]  # type: ignore[no-untyped-call]
+        first, start = builder.mul(block, length), builder.mul(self.values.query, length)
+        with cgutils.for_range(builder, length) as loop:
+            code = self._loaded("words", builder.add(first, loop.index), _WORDS, align=8)
+            weights = self._weights(builder.add(start, loop.index))
+            counted = builder.xor(code, weights[0])
+            for total, weight in zip(sums, weights[1:], strict=True):
+                bits = self.ones(builder.and_(counted, weight), f"v{BLOCK}i64")
+                builder.store(builder.add(builder.load(total), bits), total)
+        whole = builder.load(sums[-1])
+        for total in reversed(sums[:-1]):
+            whole = builder.add(builder.add(whole, whole), builder.load(total))
+        return builder.sitofp(builder.trunc(whole, ir.VectorType(ir.IntType(32), BLOCK)), _FLOATS)
+
+    def estimated(self, whole: Any) -> tuple[Any, Any]:
+        """The estimates, float32 (BLOCK,), and which are above the least and may be."""
+        builder, block = self.builder, self.values.block
+        offset, step, near, least = (
+            self._spread_of("fit", block.type(part), ir.FloatType(), _FLOATS) for part in range(4)
+        )
+        scale = self._loaded("scales", block, _FLOATS, align=4)
+        estimate = builder.fadd(near, builder.fmul(scale, builder.fadd(offset, builder.fmul(step, whole))))
+        may = builder.bitcast(self.values.answer, ir.VectorType(ir.IntType(1), BLOCK))
+        return estimate, builder.and_(builder.fcmp_ordered(">", estimate, least), may)
+
+    def enter(self, estimate: Any, above: Any) -> None:
+        """Write the chosen rows and their estimates."""
+        builder, block = self.builder, self.values.block
+        number = builder.trunc(builder.mul(block, block.type(BLOCK)), ir.IntType(32))
+        lanes = ir.Constant(_NUMBERS, list(range(BLOCK)))
+        self._store_some("rows", builder.add(_spread(builder, number, _NUMBERS), lanes), above)
+        self._store_some("scores", estimate, above)
+
+    def ones(self, value: Any, kind: str) -> Any:
+        """How many bits are set in a value, or in each of a vector's; `kind`: what LLVM calls its type."""
+        ones = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            self.builder.module, ir.FunctionType(value.type, [value.type]), f"llvm.ctpop.{kind}"
+        )
+        return self.builder.call(ones, [value])
+
+    def _weights(self, place: Any) -> list[Any]:
+        """The query's signs, and its planes, of one word."""
+        builder, single = self.builder, ir.IntType(64)
+        at = builder.mul(place, self.context.get_constant(types.intp, 1 + PLANES))
+        return [
+            self._spread_of("planes", builder.add(at, at.type(plane)), single, _WORDS)
+            for plane in range(1 + PLANES)
+        ]
+
+    def _spread_of(self, argument: str, index: Any, item: Any, kind: Any) -> Any:
+        """A vector of one item."""
+        return _spread(self.builder, self._loaded(argument, index, item), kind)
+
+    def _loaded(self, argument: str, index: Any, item: Any, align: int | None = None) -> Any:
+        """An item of a contiguous array, counted in `item`s."""
+        kind, value = getattr(self.kinds, argument), getattr(self.values, argument)
+        data = self.context.make_array(kind)(self.context, self.builder, value).data
+        start = self.builder.bitcast(data, item.as_pointer())
+        return self.builder.load(self.builder.gep(start, [index], source_etype=item), align=align, typ=item)
+
+    def _store_some(self, argument: str, lanes: Any, chosen: Any) -> None:
+        """Write the chosen lanes, one after another, to the query's row of an argument."""
+        builder, kind, value = self.builder, getattr(self.kinds, argument), getattr(self.values, argument)
+        start = row_address(self.context, builder, kind, value, self.values.query)
+        place = builder.inttoptr(
+            builder.add(start, builder.mul(self.values.filled, start.type(4))), ir.IntType(8).as_pointer()
+        )
+        item = "f32" if lanes.type == _FLOATS else "i32"
+        store = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [lanes.type, place.type, chosen.type]),
+            f"llvm.masked.compressstore.v{BLOCK}{item}",
+        )
+        builder.call(store, [lanes, place, chosen])
 
 
 def _spread(builder: Any, value: Any, kind: Any) -> Any:
@@ -156,22 +257,6 @@ def _spread(builder: Any, value: Any, kind: Any) -> Any:
     return builder.shuffle_vector(
         first, undefined, ir.Constant(ir.VectorType(ir.IntType(32), BLOCK), [0] * BLOCK)
     )
-
-
-def _store_some(
-    context: Any, builder: Any, signature: Any, values: Any, argument: int, lanes: Any, chosen: Any
-) -> None:
-    """Write the chosen lanes, one after another, to a row of an argument."""
-    start = row_address(context, builder, signature.args[argument], values[argument], values[3])
-    item = "f32" if lanes.type == _FLOATS else "i32"
-    place = builder.inttoptr(
-        builder.add(start, builder.mul(values[8], start.type(4))), ir.IntType(8).as_pointer()
-    )
-    kind = ir.FunctionType(ir.VoidType(), [lanes.type, place.type, chosen.type])
-    store = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-        builder.module, kind, f"llvm.masked.compressstore.v{BLOCK}{item}"
-    )
-    builder.call(store, [lanes, place, chosen])
 
 
 def _declare_estimate(
@@ -195,97 +280,15 @@ def _declare_estimate(
     """
 
     def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
-        kinds = signature.args
-        length = builder.extract_value(context.make_array(kinds[0])(context, builder, values[0]).shape, 1)
-        single = ir.IntType(64)
-        count = context.get_constant(types.intp, 1 + PLANES)
-        zero = ir.Constant(_WORDS, [0] * BLOCK)
-        sums = [cgutils.alloca_once_value(builder, zero) for _ in range(PLANES)]  # type: ignore[no-untyped-call]
-        population = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, ir.FunctionType(_WORDS, [_WORDS]), f"llvm.ctpop.v{BLOCK}i64"
-        )
-        first = builder.mul(values[1], length)
-        start = builder.mul(values[3], length)
-        with cgutils.for_range(builder, length) as loop:
-            place = _address(context, builder, kinds[0], values[0], builder.add(first, loop.index), _WORDS)
-            code = builder.load(place, align=8, typ=_WORDS)
-            at = builder.mul(builder.add(start, loop.index), count)
-            weights = [
-                _spread(
-                    builder,
-                    builder.load(
-                        _address(
-                            context,
-                            builder,
-                            kinds[2],
-                            values[2],
-                            builder.add(at, at.type(plane)),
-                            single,
-                        ),
-                        typ=single,
-                    ),
-                    _WORDS,
-                )
-                for plane in range(1 + PLANES)
-            ]
-            counted = builder.xor(code, weights[0])
-            for total, weight in zip(sums, weights[1:], strict=True):
-                bits = builder.call(population, [builder.and_(counted, weight)])
-                builder.store(builder.add(builder.load(total), bits), total)
-        whole = builder.load(sums[-1])
-        for total in reversed(sums[:-1]):
-            whole = builder.add(builder.add(whole, whole), builder.load(total))
-        whole = builder.sitofp(builder.trunc(whole, ir.VectorType(ir.IntType(32), BLOCK)), _FLOATS)
-        offset, step, near, least = (
-            _spread(
-                builder,
-                builder.load(
-                    _address(context, builder, kinds[5], values[5], values[1].type(part), ir.FloatType()),
-                    typ=ir.FloatType(),
-                ),
-                _FLOATS,
-            )
-            for part in range(4)
-        )
-        scale = builder.load(
-            _address(context, builder, kinds[4], values[4], values[1], _FLOATS), align=4, typ=_FLOATS
-        )
-        estimate = builder.fadd(near, builder.fmul(scale, builder.fadd(offset, builder.fmul(step, whole))))
-        above = builder.and_(
-            builder.fcmp_ordered(">", estimate, least),
-            builder.bitcast(values[9], ir.VectorType(ir.IntType(1), BLOCK)),
-        )
+        emitter = _Emitter(context, builder, _Arguments(*signature.args), _Arguments(*values))
+        estimate, above = emitter.estimated(emitter.weighed())
         bits = builder.bitcast(above, ir.IntType(BLOCK))
         with builder.if_then(builder.icmp_unsigned("!=", bits, bits.type(0)), likely=False):
-            number = builder.trunc(builder.mul(values[1], values[1].type(BLOCK)), ir.IntType(32))
-            lanes = ir.Constant(_NUMBERS, list(range(BLOCK)))
-            _store_some(
-                context,
-                builder,
-                signature,
-                values,
-                6,
-                builder.add(_spread(builder, number, _NUMBERS), lanes),
-                above,
-            )
-            _store_some(context, builder, signature, values, 7, estimate, above)
-        population = cgutils.get_or_insert_function(  # type: ignore[no-untyped-call]
-            builder.module, ir.FunctionType(bits.type, [bits.type]), f"llvm.ctpop.i{BLOCK}"
-        )
-        return builder.add(values[8], builder.zext(builder.call(population, [bits]), single))
+            emitter.enter(estimate, above)
+        entered = builder.zext(emitter.ones(bits, f"i{BLOCK}"), ir.IntType(64))
+        return builder.add(emitter.values.filled, entered)
 
-    kinds = (
-        words,
-        types.intp,
-        planes,
-        types.intp,
-        scales,
-        fit,
-        rows,
-        scores,
-        types.int64,
-        types.uint8,
-    )
+    kinds = words, types.intp, planes, types.intp, scales, fit, rows, scores, types.int64, types.uint8
     return types.int64(*kinds), generate
 
 
