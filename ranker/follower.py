@@ -17,7 +17,8 @@ from ranker.journal import Journal, Record, order
 
 log = structlog.get_logger()
 
-_BLOCK_MS = 500
+_BLOCK_MS = 100
+"""As long an idle fold lets a job wait that is to be done between entries, such as a snapshot."""
 _PAUSE_S = 0.1
 _AWAY_S = 2.0
 """Longer than a read takes: who was away so long looks whether the journal went on without it."""

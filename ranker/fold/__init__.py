@@ -69,10 +69,18 @@ class Fold:
             self.state.departed.expire(self.state.time_ms)
             self._apply[change](content)
             self._make_room()
-            self.state.position = position
-        if isinstance(content, erasure.Traces) and content.change.user_id:
+            if not isinstance(content, erasure.Traces):
+                self.state.position = position
+        if isinstance(content, erasure.Traces):
+            self._tell(content, position)
+
+    def _tell(self, traces: erasure.Traces, position: str) -> None:
+        """An erasure counts as folded when all have heard of it: who waits for it asks them."""
+        if traces.change.user_id:
             for tell in self.when_erased:
-                tell(content.told(self.state.time_ms, position))
+                tell(traces.told(self.state.time_ms, position))
+        with self.state.turn.write():
+            self.state.position = position
 
     def skip(self, position: str, *, readable: bool = True) -> None:
         """Pass over an entry that can't be applied. `readable`: another version may be able to."""

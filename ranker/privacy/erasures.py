@@ -7,6 +7,7 @@ nothing that is done. The receipt takes the file's place. It names nobody; of th
 """
 
 import json
+import os
 import shutil
 import threading
 import time
@@ -28,16 +29,19 @@ from ranker.heads import DAY_MS
 from ranker.journal import Entry, Journal, now_ms, order
 from ranker.privacy.gone import AGAIN, DUE, FOLDER, RECEIPT, Gone, gone
 from ranker.privacy.redaction import Redaction
-from ranker.seen import key_of
+from ranker.seen import People, PeopleFacts, key_of
 from ranker.state.departed import digest_of
 from ranker.upkeep import Upkeep
 
 log = structlog.get_logger()
 
 WITHIN_MS = 60_000
+_GATHER_S = 1.0
+"""So long others may join an erasure that nobody waits for: what is done on disk is done once for all."""
 _SETTLE_S = 1.0
 """What was on its way when the erasure was folded has reached the journal by then."""
 _AGAIN_S = 10.0
+_MOST_DUE = 10_000
 _PATIENCE_S = 45.0
 _EXTERNAL = (
     "the journal's server is yours: when all servers that follow it have folded {mark}, run "
@@ -69,6 +73,8 @@ class Erasures:
         self._data = data
         self._folder = data / FOLDER
         self._due: dict[str, Erased] = {}
+        self._settled_at: dict[str, float] = {}
+        """By the monotonic clock, for those that were folded in this process."""
         self._receipts: dict[str, Receipt] = {}
         self._changed = threading.Condition()
         self._hurry = threading.Event()
@@ -88,8 +94,14 @@ class Erasures:
         self._write(f"{erased.entry_id}{DUE}", asdict(erased))
         with self._changed:
             self._due[erased.entry_id] = erased
+            self._settled_at[erased.entry_id] = time.monotonic() + _SETTLE_S
             self._receipts[erased.entry_id] = Receipt(erased.counts)
             self._changed.notify_all()
+
+    @property
+    def full(self) -> bool:
+        """Whether as many are due as may be: what stands in their way is in the log."""
+        return len(self._due) >= _MOST_DUE
 
     def count_sessions(self, entry_id: str, ended: int) -> None:
         """So many timelines that this worker kept for the person have ended."""
@@ -158,17 +170,24 @@ class Erasures:
         while not self._stopped:
             with self._changed:
                 self._changed.wait_for(lambda: self._stopped or self._due)
-                due = list(self._due.values())
             if self._stopped:
                 return
-            self._hurry.wait(_SETTLE_S)
+            self._hurry.wait(_GATHER_S)
             self._hurry.clear()
-            time.sleep(_SETTLE_S)
+            due = self._settled()
             try:
                 self._compact(due)
             except Exception as error:
                 log.exception("erasure_not_compacted", due=len(due), reason=str(error))
                 self._hurry.wait(_AGAIN_S)
+
+    def _settled(self) -> list[Erased]:
+        """Those that are due, once what was on its way then has come; who is erased meanwhile is next."""
+        with self._changed:
+            due = list(self._due.values())
+            until = max(self._settled_at.get(one.entry_id, 0.0) for one in due)
+        time.sleep(max(0.0, until - time.monotonic()))
+        return due
 
     def _compact(self, due: Sequence[Erased]) -> None:
         began = time.monotonic()
@@ -187,8 +206,8 @@ class Erasures:
         archived = self._upkeep.save_without(found)
         if self._owns_journal:
             self._trim(mark)
-        examples = self._of_examples({one.user_id for one in due} | posts.keys())
         people = {one.entry_id: self._gone(one, found.since_ms.get(one.user_id, one.time_ms)) for one in due}
+        examples = self._of_examples({one.user_id for one in due} | posts.keys(), people.values())
         receipts = {
             one.entry_id: Receipt(
                 state=one.counts,
@@ -248,13 +267,19 @@ class Erasures:
                 raise FeedrankError(f"{waiting[0]} stays open: the erasure is tried again")
             time.sleep(0.1)
 
-    def _of_examples(self, words: set[str]) -> int:
-        """Delete folders of examples that hold the people: they can be made anew from what is left."""
+    def _of_examples(self, words: set[str], people: Iterable[Gone]) -> int:
+        """Delete folders of examples that hold the people: they can be made anew from what is left.
+
+        Of viewers they hold no ids, but a filter of whom they saw; and what a crash left of one goes unread.
+        """
         files = 0
-        for manifest in sorted(self._data.glob("**/manifest.json")):
-            parts = sorted(manifest.parent.glob("*.parquet"))
-            if any(_names(path, words) for path in parts):
-                shutil.rmtree(manifest.parent)
+        for folder in {path.parent for path in self._data.glob("**/*.parquet")}:
+            parts = list(folder.glob("*.parquet"))
+            whole = (folder / "manifest.json").exists()
+            if (whole and (_saw(folder, people) or any(_names(path, words) for path in parts))) or _left(
+                folder
+            ):
+                shutil.rmtree(folder)
                 files += len(parts)
         return files
 
@@ -273,6 +298,7 @@ class Erasures:
             self._receipts |= receipts
             for entry_id in receipts:
                 self._due.pop(entry_id, None)
+                self._settled_at.pop(entry_id, None)
             for entry_id in list(self._receipts)[:-1_000]:
                 del self._receipts[entry_id]
             self._changed.notify_all()
@@ -281,6 +307,30 @@ class Erasures:
 def _holds(path: Path, due: Iterable[Erased], posts: Mapping[str, str]) -> bool:
     table = impression_files.read_open(path)
     return table is not None and impression_files.kept_of(table, due, posts)[0].false_count > 0
+
+
+def _saw(folder: Path, people: Iterable[Gone]) -> bool:
+    """Whether a folder of examples has rows of somebody, most likely; False where it does not say of whom."""
+    try:
+        facts = json.loads((folder / "manifest.json").read_bytes())["people"]
+        saw = People.read(folder, PeopleFacts.model_validate(facts))
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return saw is not None and any(saw.holds(one.digest) for one in people)
+
+
+def _left(folder: Path) -> bool:
+    """Whether a folder was being written by a process that is no more: `.NAME.PID.tmp`."""
+    number = folder.name.removesuffix(".tmp").rpartition(".")[2]
+    if not (folder.name.startswith(".") and folder.suffix == ".tmp" and number.isdigit()):
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):  # it lives, as another user's
+        return False
+    return False
 
 
 def _names(path: Path, words: set[str]) -> bool:

@@ -4,7 +4,7 @@ import grpc
 from feedrank.v1 import privacy_pb2, privacy_pb2_grpc
 
 from ranker import checks, entries
-from ranker.errors import JournalUnavailable
+from ranker.errors import Busy, JournalUnavailable
 from ranker.journal import now_ms
 from ranker.privacy.erasures import WITHIN_MS, Receipt
 from ranker.privacy.export import Export
@@ -28,6 +28,8 @@ class Privacy(privacy_pb2_grpc.PrivacyServicer):
         """Removes a person from everything that is stored."""
         decode.refuse(checks.identifier("user_id", request.user_id))
         service, asked_ms = self._service, now_ms()
+        if service.erasures.full:
+            raise Busy("too many erasures wait to be done: look at the log for what stands in their way")
         seconds = 0.9 * min(context.time_remaining() or _PATIENCE_S, _PATIENCE_S)
         position, _ = service.writer.write(entries.of_erasure(request.user_id, asked_ms))
         if not service.follower.wait_for(position, min(seconds, _FOLDED_WITHIN_S)):

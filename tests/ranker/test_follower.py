@@ -122,6 +122,14 @@ def test_a_job_runs_in_the_folds_thread(follower: Follower) -> None:
     assert ran == ["fold"]
 
 
+def test_a_job_waits_for_no_entry(journal: Journal, follower: Follower) -> None:
+    assert follower.wait_for(journal.append(Entry(time_ms=1)), 5)  # from here on it waits for the next one
+    time.sleep(0.03)
+    done = threading.Event()
+    follower.between_entries(done.set)
+    assert done.wait(0.35)
+
+
 def test_a_lost_journal_is_noticed_and_said_once() -> None:
     follower = Follower(Journal.connect("unix:///nowhere"), Fold(State(4)))
     with capture_logs() as logged:
