@@ -194,9 +194,10 @@ class Watch:
             enough.set()
             thread.join()
 
-    def of(self, stretch: str) -> list[Sample]:
-        """The samples of a stretch."""
-        return [one for one in self.samples if one.stretch == stretch]
+    def look(self, stretch: str) -> None:
+        """Look now; what comes after belongs to that stretch."""
+        self.stretch = stretch
+        self.samples.append(self._look())
 
     def _run(self, enough: threading.Event) -> None:
         while not enough.wait(self._every_s):
@@ -347,15 +348,16 @@ def _live(plan: Plan, server: FaultyServer, watch: Watch, load: Load, faults: Fa
     tally.held = _held(server, plan)
     for stretch, rest in (("", "before"), ("judged", "after")):
         if stretch:
-            watch.stretch = stretch
+            watch.look(stretch)
             load.gate.set()
             faults.until(time.monotonic() + plan.judged_s)
+            watch.look(stretch)
         load.gate.clear()
-        watch.stretch = "coming to rest"
+        watch.look("coming to rest")
         time.sleep(plan.rest_s / 2)
-        watch.stretch = rest
-        time.sleep(max(plan.rest_s / 2, 2 * plan.look_s))
-    watch.stretch = "over"
+        watch.look(rest)
+        time.sleep(plan.rest_s / 2)
+    watch.look("over")
 
 
 def _held(server: FaultyServer, plan: Plan) -> dict[str, tuple[float, float]]:

@@ -14,9 +14,11 @@ CALM = Sample(0.0, "judged", "", 200.0, 400.0, 10.0, 30, 40, 2, {})
 
 def test_a_short_run_ends_with_the_handles_that_it_began_with(tmp_path: Path) -> None:
     tally, samples = run(SHORT, 1, tmp_path, lambda _: None)
-    assert not [one for one in tally.violations if "did not come" not in one and "was answered" not in one]
+    rare = ("did not come", "was answered")  # a few seconds are too short for all kinds of calls and faults
+    assert not [one for one in tally.violations if not any(words in one for words in rare)]
     assert tally.answered > 20
-    assert len(samples) > 10
+    assert tally.share > 0.9
+    assert len(samples) > 5
 
 
 def rested(samples: Sequence[Sample], after: Sample = CALM) -> list[Sample]:
