@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import count, groupby, islice
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from ranker.service import Service, open_journal
 from ranker.settings import Settings
 from ranker.state import State
 from ranker.vectorizer import EmbedderSettings
+from tests.live import within
 from training.playground import World
 from training.replay import Replay
 from training.rows import Row
@@ -89,6 +91,7 @@ def serve_while_writing(service: Service) -> None:
     people = [*service.state.user_ids.names[:40], "newcomer"]
     served = 0
     for turn in count():
+        before = service.state.position
         ask = {"community_id": service.state.community_ids.names[0]} | QUESTIONS[turn % len(QUESTIONS)]
         served += session(service, Ask(people[turn % len(people)], NOW - turn, size=40, **ask))
         served += ranked(service, people[turn % len(people)], turn)
@@ -96,8 +99,13 @@ def serve_while_writing(service: Service) -> None:
             service.upkeep.save()
         if served >= POSTS:
             break
+        within(5, partial(written_since, service, before, rest))  # else all could be of few moments
     enough.set()
     rest.join()
+
+
+def written_since(service: Service, position: str, writer: threading.Thread) -> bool:
+    return service.state.position != position or not writer.is_alive()
 
 
 def write_slowly(service: Service, life: list[Entry], enough: threading.Event) -> None:
