@@ -256,7 +256,14 @@ def read_log(folder: Path) -> Iterator[pa.Table]:
     is read too. A damaged file is named in the log, set aside as `*.damaged`, and costs its own rows only; a
     file of other features, heads or factors than ours is named and left out.
     """
-    for name in sorted({path.stem for path in folder.glob("*") if path.suffix in (OPEN, PARQUET)}):
+    for _, table in read_named(folder):
+        yield table
+
+
+def read_named(folder: Path, since: str = "") -> Iterator[tuple[str, pa.Table]]:
+    """The same, from the file named `since` on, each with the name of its file, without suffix."""
+    names = {path.stem for path in folder.glob("*") if path.suffix in (OPEN, PARQUET)}
+    for name in sorted(one for one in names if one >= since):
         path = folder / name
         # A segment may become a Parquet file at any moment.
         for read in (_parquet, _segment, _parquet):
@@ -266,7 +273,7 @@ def read_log(folder: Path) -> Iterator[pa.Table]:
         else:
             continue  # removed meanwhile, for its age
         if table is not None and _is_ours(table, path):
-            yield table
+            yield name, table
 
 
 def _segment(path: Path) -> pa.Table:

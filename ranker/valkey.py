@@ -28,6 +28,7 @@ _START_TIMEOUT_S = 30.0
 _STOP_TIMEOUT_S = 10.0
 _LOOK_S = 0.25
 _TAIL = 2_000
+_LOG_BYTES = 8 * 2**20
 _BLOCK = 2**16
 _DAMAGED = (
     b"Bad file format reading the append only file",
@@ -99,7 +100,16 @@ class EmbeddedValkey:
     def _keep_alive(self) -> None:
         pause_s = _LOOK_S
         while not self._stop.wait(pause_s):
+            self._bound_log()
             pause_s = _LOOK_S if self._alive() else self._revive()
+
+    def _bound_log(self) -> None:
+        """Set the log aside when it is long. Valkey goes on in the same file, at its new end."""
+        path = self.folder / "valkey.log"
+        with suppress(OSError):
+            if path.stat().st_size > _LOG_BYTES:
+                shutil.copyfile(path, path.with_suffix(".log.1"))
+                os.truncate(path, 0)
 
     def _revive(self) -> float:
         """Start one that died; returns the seconds until the next look."""

@@ -6,7 +6,11 @@ it is theirs to tell.
 """
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
+from functools import partial
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,7 @@ from google.protobuf.json_format import MessageToDict
 from ranker import events, impression_files
 from ranker.archive import history
 from ranker.errors import InvalidArgument
-from ranker.journal import Entry
+from ranker.journal import Entry, Record, order
 from ranker.service import Service
 from ranker.state import NONE, State, rings
 from ranker.state.columns import Slots
@@ -24,8 +28,19 @@ from ranker.state.columns import Slots
 PAGE_BYTES = 4_000_000
 """Of JSON, about; at most half of the longest message."""
 _SECTIONS = ("state", "journal", "impressions")
+_PLACES = {
+    "state": re.compile(r"\d{0,9}", re.ASCII),
+    "journal": re.compile(r"(\d{1,18}-\d{1,18}(#\d{1,9})?)?", re.ASCII),
+    "impressions": re.compile(r"(\d{1,18}(-\d{1,3})?#\d{1,9})?", re.ASCII),
+}
+_ALL = "999999999"
+"""The place after the last piece of the state."""
+_IDS = 500
+"""In a piece, which is small beside a page: an id has up to 256 bytes."""
 Row = tuple[str, Any]
 """Where what comes after a row continues, and the row."""
+Piece = Callable[[], dict[str, Any]]
+"""Makes a part of the document; its lists continue those of the pieces before."""
 
 
 class Export:
@@ -39,67 +54,93 @@ class Export:
     def page(self, token: str) -> tuple[str, str]:
         """A page as JSON, and the token of the next; empty after the last."""
         section, _, after = (token or "state:").partition(":")
-        if section not in _SECTIONS:
+        if section not in _SECTIONS or not _PLACES[section].fullmatch(after):
             raise InvalidArgument("page_token", "page_token was not given by this service: start without it")
         document: dict[str, Any] = {"user_id": self._user_id}
         size = 0
         for name in _SECTIONS[_SECTIONS.index(section) :]:
             place = after if name == section else ""
-            for following, row in self._rows(name, place):
-                if size > self._most:
-                    return json.dumps(document, ensure_ascii=False), f"{name}:{place}"
-                if name == "state":
-                    document |= row
-                else:
-                    document.setdefault(name, []).append(row)
-                size += len(json.dumps(row))
-                place = following
+            with closing(self._rows(name, place)) as rows:
+                for following, row in rows:
+                    if size > self._most:
+                        return json.dumps(document, ensure_ascii=False), f"{name}:{place}"
+                    _add(document, row if name == "state" else {name: [row]})
+                    size += len(json.dumps(row))
+                    place = following
         return json.dumps(document, ensure_ascii=False), ""
 
-    def _rows(self, section: str, after: str) -> Iterator[Row]:
+    def _rows(self, section: str, after: str) -> Generator[Row, None, None]:
         if section == "state":
-            yield from _numbered(self._of_state(), after)
+            yield from self._of_state(after)
         elif section == "journal":
             yield from self._of_journal(after)
         else:
             yield from self._of_impressions(after)
 
-    def _of_state(self) -> list[dict[str, Any]]:
-        service = self._service
+    def _of_state(self, after: str) -> Generator[Row, None, None]:
+        """The state's parts in pieces; those of a page are of one moment."""
+        service, known = self._service, int(after or 0)
         with service.state.turn.read():
             user = service.state.user_ids.slot(self._user_id)
-            parts = _of_user(service.state, user) if user != NONE else []
-        sessions = service.sessions.of(self._user_id)
+            for number, piece in enumerate(_of_user(service.state, user) if user != NONE else (), 1):
+                if number > known:
+                    yield str(number), piece()
+        if after != _ALL:
+            yield _ALL, self._of_serving()
+
+    def _of_serving(self) -> dict[str, Any]:
+        service = self._service
         serving = service.models.serving(service.state, self._user_id)
         experiment = {"name": serving.experiment, "variant": serving.variant} if serving.experiment else None
-        return [*parts, {"sessions": sessions, "experiment": experiment}]
+        return {"sessions": service.sessions.of(self._user_id), "experiment": experiment}
 
-    def _of_journal(self, after: str) -> Iterator[Row]:
+    def _of_journal(self, after: str) -> Generator[Row, None, None]:
+        """The person's rows, each with its entry: one may have a thousand, and each be long."""
         service = self._service
-        for position, payload in history(service.upkeep.archive, service.journal, after):
+        position, _, begun = after.partition("#")
+        known = int(begun or 0)
+        for place, payload in chain(
+            self._entry_at(position) if known else (),
+            history(service.upkeep.archive, service.journal, position),
+        ):
             entry = _parsed(payload)
-            rows = list(_rows_of(entry, self._user_id)) if entry else []
-            if rows and entry:
-                yield position, {"entry_id": position, "time_ms": entry.time_ms, "rows": rows}
+            rows = _rows_of(entry, self._user_id) if entry else ()
+            for number, row in enumerate(islice(rows, known, None), known + 1):
+                told = {"entry_id": place, "time_ms": entry.time_ms if entry else 0, "rows": [row]}
+                yield f"{place}#{number}", told
+            known = 0
 
-    def _of_impressions(self, after: str) -> Iterator[Row]:
-        folder, wanted = self._service.settings.data / "impressions", int(after or 0)
-        number = 0
-        for table in impression_files.read_log(folder):
-            for row in table.filter(_is(table, self._user_id)).to_pylist():
-                number += 1
-                if number > wanted:
-                    yield str(number), row
+    def _entry_at(self, position: str) -> Iterator[Record]:
+        """The entry of a position, again."""
+        milliseconds, sequence = order(position)
+        before = f"{milliseconds}-{sequence - 1}" if sequence else f"{milliseconds - 1}-{2**64 - 1}"
+        records = history(self._service.upkeep.archive, self._service.journal, before)
+        return islice(records, 1)
+
+    def _of_impressions(self, after: str) -> Generator[Row, None, None]:
+        """By file, and by row of the person's in it: files may go between two pages, and rows do not move."""
+        begun, _, known = after.partition("#")
+        for name, table in impression_files.read_named(self._service.settings.data / "impressions", begun):
+            rows = table.filter(_is(table, self._user_id))
+            first = int(known or 0) if name == begun else 0
+            for number, row in enumerate(rows.slice(first).to_pylist(), first + 1):
+                yield f"{name}#{number}", row
+
+
+def _add(document: dict[str, Any], piece: dict[str, Any]) -> None:
+    """Lists go on where they were, and so do the rows of an entry."""
+    for name, value in piece.items():
+        told = document.get(name)
+        if name == "journal" and told and told[-1]["entry_id"] == value[0]["entry_id"]:
+            told[-1]["rows"] += value[0]["rows"]
+        elif isinstance(value, list):
+            document.setdefault(name, []).extend(value)
+        else:
+            document[name] = value
 
 
 def _is(table: Any, user_id: str) -> Any:
     return np.array([viewer == user_id for viewer in table["viewer_id"].to_pylist()], np.bool_)
-
-
-def _numbered(parts: list[dict[str, Any]], after: str) -> Iterator[Row]:
-    for number, part in enumerate(parts):
-        if number >= int(after or 0):
-            yield str(number + 1), part
 
 
 def _parsed(payload: bytes) -> Entry | None:
@@ -109,53 +150,67 @@ def _parsed(payload: bytes) -> Entry | None:
         return None
 
 
-def _of_user(state: State, user: int) -> list[dict[str, Any]]:
-    """What the state holds of a person, part by part; times in milliseconds."""
+def _of_user(state: State, user: int) -> Iterator[Piece]:
+    """What the state holds of a person, in pieces, each made when it is asked for; times in milliseconds."""
     users, posts, names = state.users, state.posts, state.user_ids.texts
-    own = np.flatnonzero((posts.author[: posts.size] == user) & ~posts.deleted[: posts.size])
-    preferences = types_pb2.Preferences.FromString(users.preferences[user].tobytes())
+    own = np.flatnonzero((posts.author[: posts.size] == user) & ~posts.deleted[: posts.size]).astype(np.int32)
     everybody = np.arange(users.size)
-    return [
-        {
-            "profile": {
-                "created_ms": int(users.created_ms[user]),
-                "active_ms": int(users.active_ms[user]),
-                "languages": state.language_ids.texts(_there(users.languages[user])),
-                "community_ids": state.community_ids.texts(_there(users.communities[user])),
-            },
-            "preferences": MessageToDict(preferences, preserving_proto_field_name=True),
+    yield partial(_profile, state, user)
+    yield from _in_pieces("follows", users.follows[user], names)
+    yield from _in_pieces("followers", _who_hold(users.follows.gathered(everybody), user), names)
+    yield from _in_pieces("blocks", users.blocks[user], names)
+    yield from _in_pieces("mutes", users.mutes[user], names)
+    muted_by = len(_who_hold(users.mutes.gathered(everybody), user))
+    yield lambda: {"blocked_by_count": len(users.blocked_by[user]), "muted_by_count": muted_by}
+    yield from _in_pieces("hidden_posts", users.hidden[user], state.post_ids.texts)
+    yield from _in_pieces("posts", own, lambda some: [_post(state, slot) for slot in some.tolist()], 1)
+    yield lambda: {"events": _events(state, user)}
+    for name in ("seen", "served", "liked", "disliked", "stayed"):
+        ring, count = getattr(users, name), getattr(users, f"{name}_count")
+        yield from _in_pieces(name, rings.newest(ring, count, user), state.post_ids.texts)
+    yield partial(_taste, state, user)
+
+
+def _in_pieces(
+    name: str, slots: Slots, told: Callable[[Slots], list[Any]], most: int = _IDS
+) -> Iterator[Piece]:
+    """A list, so many at a time; an empty one is told too."""
+    for start in range(0, max(len(slots), 1), most):
+        yield partial(_piece, name, slots[start : start + most], told)
+
+
+def _piece(name: str, slots: Slots, told: Callable[[Slots], list[Any]]) -> dict[str, Any]:
+    return {name: told(slots)}
+
+
+def _profile(state: State, user: int) -> dict[str, Any]:
+    users = state.users
+    preferences = types_pb2.Preferences.FromString(users.preferences[user].tobytes())
+    return {
+        "profile": {
+            "created_ms": int(users.created_ms[user]),
+            "active_ms": int(users.active_ms[user]),
+            "languages": state.language_ids.texts(_there(users.languages[user])),
+            "community_ids": state.community_ids.texts(_there(users.communities[user])),
         },
-        {
-            "follows": names(users.follows[user]),
-            "followers": names(_who_hold(users.follows.gathered(everybody), user)),
-            "blocks": names(users.blocks[user]),
-            "mutes": names(users.mutes[user]),
-            "blocked_by_count": len(users.blocked_by[user]),
-            "muted_by_count": len(_who_hold(users.mutes.gathered(everybody), user)),
-            "hidden_posts": state.post_ids.texts(users.hidden[user]),
+        "preferences": MessageToDict(preferences, preserving_proto_field_name=True),
+    }
+
+
+def _taste(state: State, user: int) -> dict[str, Any]:
+    users = state.users
+    return {
+        "interests": {
+            "topics": state.topic_ids.texts(_there(users.topic_key.block(user))),
+            "authors": state.user_ids.texts(_there(users.author_key.block(user))),
+            "vectors": users.interest_vector.block(user).astype(float).round(4).tolist(),
+            "weights": users.interest_weight.block(user).astype(float).tolist(),
         },
-        {"posts": [_post(state, slot) for slot in own.tolist()]},
-        {"events": _events(state, user)},
-        {
-            "seen": state.post_ids.texts(rings.newest(users.seen, users.seen_count, user)),
-            "served": state.post_ids.texts(rings.newest(users.served, users.served_count, user)),
-            "liked": state.post_ids.texts(rings.newest(users.liked, users.liked_count, user)),
-            "disliked": state.post_ids.texts(rings.newest(users.disliked, users.disliked_count, user)),
-            "stayed": state.post_ids.texts(rings.newest(users.stayed, users.stayed_count, user)),
+        "counters": {
+            "given": users.given[user].astype(float).tolist(),
+            "received": users.received[user].astype(float).tolist(),
         },
-        {
-            "interests": {
-                "topics": state.topic_ids.texts(_there(users.topic_key.block(user))),
-                "authors": names(_there(users.author_key.block(user))),
-                "vectors": users.interest_vector.block(user).astype(float).round(4).tolist(),
-                "weights": users.interest_weight.block(user).astype(float).tolist(),
-            },
-            "counters": {
-                "given": users.given[user].astype(float).tolist(),
-                "received": users.received[user].astype(float).tolist(),
-            },
-        },
-    ]
+    }
 
 
 def _there(slots: Slots) -> Slots:

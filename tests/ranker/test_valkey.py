@@ -195,3 +195,15 @@ def test_a_server_that_does_not_answer_is_not_left_running(
     with pytest.raises(JournalUnavailable):
         server.start()
     assert valkeys(tmp_path) == []
+
+
+def test_a_long_log_is_set_aside_and_written_on(own: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch) -> None:
+    log = own.folder / "valkey.log"
+    held = log.read_bytes()
+    monkeypatch.setattr("ranker.valkey._LOG_BYTES", len(held) // 2)
+    assert within(5, lambda: log.stat().st_size == 0)
+    assert log.with_suffix(".log.1").read_bytes() == held
+    monkeypatch.setattr("ranker.valkey._LOG_BYTES", 2**20)
+    with redis.Redis(unix_socket_path=str(own.socket)) as client:
+        client.bgrewriteaof()
+    assert within(5, lambda: b"rewriting" in log.read_bytes())
