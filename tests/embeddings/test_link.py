@@ -132,7 +132,7 @@ def test_a_new_embedder_takes_the_place_of_a_killed_one(cut: tuple[EmbedderLink,
 
 
 def test_what_computes_steps_back_once_loaded(embedder: Embedder, link: EmbedderLink) -> None:
-    link.embed(["a long story " * 200, *TEXTS], 30)
+    link.embed(["a long story " * 200, *TEXTS], LOADING_S)  # what steps back waits for others
     threads = [int(task.name) for task in Path(f"/proc/{embedder[0].pid}/task").iterdir()]
     steps = [os.getpriority(os.PRIO_PROCESS, thread) - os.nice(0) for thread in threads]
     assert steps.count(10) == 2
