@@ -90,13 +90,15 @@ class Erasures:
         known = self._due.get(erased.entry_id)
         if known is not None:  # folded again, after a restart: what was counted first is what was there
             return
-        self._folder.mkdir(parents=True, exist_ok=True)
-        self._write(f"{erased.entry_id}{DUE}", asdict(erased))
         with self._changed:
             self._due[erased.entry_id] = erased
             self._settled_at[erased.entry_id] = time.monotonic() + _SETTLE_S
             self._receipts[erased.entry_id] = Receipt(erased.counts)
             self._changed.notify_all()
+        try:
+            self._write_down(erased)
+        except OSError as error:  # once more before the work: the fold and its other listeners go on
+            log.error("erasure_not_written_down", reason=str(error))
 
     @property
     def full(self) -> bool:
@@ -191,6 +193,8 @@ class Erasures:
 
     def _compact(self, due: Sequence[Erased]) -> None:
         began = time.monotonic()
+        for one in due:
+            self._write_down(one)
         mark = self._mark()
         found = Redaction(due)
         archive = self._upkeep.archive
@@ -282,6 +286,12 @@ class Erasures:
                 shutil.rmtree(folder)
                 files += len(parts)
         return files
+
+    def _write_down(self, erased: Erased) -> None:
+        """Have a server that starts after this one go on with it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if not (self._folder / f"{erased.entry_id}{DUE}").exists():
+            self._write(f"{erased.entry_id}{DUE}", asdict(erased))
 
     def _write(self, name: str, facts: Mapping[str, object]) -> None:
         disk.write(self._folder / name, json.dumps(facts).encode(), mode=0o600)

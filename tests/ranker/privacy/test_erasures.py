@@ -133,3 +133,16 @@ def test_an_answer_to_an_erasure_has_the_counts(service: Service) -> None:
         service.writer.write(entries.of_posts([Post(id=f"of {user}", author_id=user)], now_ms()))
         answer = privacy.EraseUser(privacy_pb2.EraseUserRequest(user_id=user), Context())
         assert answer.receipt.state["posts"] == 1
+
+
+def test_an_erasure_that_a_full_disk_does_not_take_is_folded_and_done_when_there_is_room(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ranker.privacy.erasures._AGAIN_S", 0.05)
+    folder = service.settings.data / "erasures"
+    folder.write_text("where its files would lie")
+    position = erase(service, "ana")
+    assert not service.follower.poison
+    service.erasures._hurry.set()
+    folder.unlink()
+    assert service.erasures.wait_for(position, 20).compacted
