@@ -9,6 +9,7 @@ until it is within a twentieth; a rate passes when it does so in two of three tr
 a longer stretch at 70 % of that rate. A last stretch sends many events, in batches, beside a few timelines.
 
 The server is our own, on a simulated network with a bundle of 12 heads of 100 trees, or that of `--address`.
+Our own makes each timeline of all its candidates: what is won by taking fewer is told by `benchmarks.overload`.
 One timeline in twenty is looked into: it must hold posts.
 """
 
@@ -136,13 +137,21 @@ def written(outcome: Outcome) -> Figures:
 
 
 @contextmanager
-def served(data: Path, week: Week, workers: int = 1, trees: int = timeline.TREES) -> Iterator[Server]:
-    """A server on the network of a data folder. What is written to it is lost afterwards."""
+def served(
+    data: Path, week: Week, workers: int = 1, trees: int = timeline.TREES, fewest: float = 1.0
+) -> Iterator[Server]:
+    """A server on the network of a data folder. What is written to it is lost afterwards.
+
+    `fewest`: the share of candidates that it scores at least, however many timelines wait.
+    """
     timeline.prepare(week.posts, week.viewers, week.seed, data, trees=trees)
     with tempfile.TemporaryDirectory(dir=data) as scratch:
         for part in ("snapshots", "models"):
             shutil.copytree(data / part, Path(scratch) / part, copy_function=os.link)
-        room = {"FEEDRANK_STATE__MAX_POSTS": str(2 * week.posts)}
+        room = {
+            "FEEDRANK_STATE__MAX_POSTS": str(2 * week.posts),
+            "FEEDRANK_SERVER__FEWEST_CANDIDATES": str(fewest),
+        }
         with running(Path(scratch), week.posts, room, workers) as server:
             with feedrank.Client(server.address) as client:
                 client.activate_model(timeline.BUNDLE)

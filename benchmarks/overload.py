@@ -32,6 +32,7 @@ from benchmarks.generator import Generator, Outcome, Target, generating
 from benchmarks.report import emit
 from benchmarks.server import Figures, Server
 from benchmarks.week import Week
+from ranker.settings import ServerSettings
 from training.commands.shared import progress
 
 AROUND = (1.0, 1.5, 2.0)
@@ -197,7 +198,9 @@ def main(
     ids = load.known(week, np.random.default_rng(seed))
     with tempfile.TemporaryDirectory() as temporary, progress(quiet=json) as tell:
         tell("preparing the network")
-        with load.served(data or Path(temporary), week, workers) as server:
+        with load.served(
+            data or Path(temporary), week, workers, fewest=ServerSettings().fewest_candidates
+        ) as server:
             watch = Watch(server, list(ids.viewers), target_ms / 1000)
             with generating(Target(server.address, ids, "poisson", processes, channels), seed) as generate:
                 generate(each * first, min(step_s, 5.0))  # what is asked first is slower
