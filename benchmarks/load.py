@@ -9,7 +9,7 @@ until it is within a twentieth; a rate passes when it does so in two of three tr
 a longer stretch at 70 % of that rate. A last stretch sends many events, in batches, beside a few timelines.
 
 The server is our own, on a simulated network with a bundle of 12 heads of 100 trees, or that of `--address`.
-Our own makes each timeline of all its candidates: what is won by taking fewer is told by `benchmarks.overload`.
+Our own makes each timeline of all its candidates; what fewer win is the question of `benchmarks.overload`.
 One timeline in twenty is looked into: it must hold posts.
 """
 
