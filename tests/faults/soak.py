@@ -20,8 +20,7 @@ After the warm-up, a third of the time and eight minutes at most, come a rest wi
 stretch that is judged, and another rest. Memory is the unique set size (USS: what would be free if the
 process ended) of the server with its Valkey; its slope is that of Theil (1950) and Sen (1968): the median of
 the slopes of all pairs of samples, which no spike moves. The embedder is killed too often to have a slope: of
-it the most is told. It keeps what it compiled for each length of a batch, and has met them all after some
-6,000 texts. Handles are the medians of the rests. Pools (connections to Valkey, threads beside the readers)
+it the most is told. Handles are the medians of the rests. Pools (connections to Valkey, threads beside the readers)
 grow to the most that were ever in use at a time, and a later fault may raise that a little: four more handles
 are let pass, and always fewer than there were rounds of faults.
 
