@@ -11,9 +11,11 @@ from collections.abc import Callable, Generator, Iterator
 from contextlib import closing
 from functools import partial
 from itertools import chain, islice
+from time import monotonic
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 from feedrank.v1 import types_pb2
 from google.protobuf.json_format import MessageToDict
 
@@ -27,6 +29,8 @@ from ranker.state.columns import Slots
 
 PAGE_BYTES = 4_000_000
 """Of JSON, about; at most half of the longest message."""
+PAGE_S = 0.3
+"""A page ends after so long, full or not: a long history is read in many calls, none of which is long."""
 _SECTIONS = ("state", "journal", "impressions")
 _PLACES = {
     "state": re.compile(r"\d{0,9}", re.ASCII),
@@ -38,7 +42,7 @@ _ALL = "999999999"
 _IDS = 500
 """In a piece, which is small beside a page: an id has up to 256 bytes."""
 Row = tuple[str, Any]
-"""Where what comes after a row continues, and the row."""
+"""Where what comes after a row continues, and the row; None where so much holds nothing of the person."""
 Piece = Callable[[], dict[str, Any]]
 """Makes a part of the document; its lists continue those of the pieces before."""
 
@@ -57,15 +61,17 @@ class Export:
         if section not in _SECTIONS or not _PLACES[section].fullmatch(after):
             raise InvalidArgument("page_token", "page_token was not given by this service: start without it")
         document: dict[str, Any] = {"user_id": self._user_id}
-        size = 0
+        size, until = 0, monotonic() + PAGE_S
         for name in _SECTIONS[_SECTIONS.index(section) :]:
             place = after if name == section else ""
             with closing(self._rows(name, place)) as rows:
                 for following, row in rows:
-                    if size > self._most:
+                    late = monotonic() > until and f"{name}:{place}" != token
+                    if size > self._most or late:
                         return json.dumps(document, ensure_ascii=False), f"{name}:{place}"
-                    _add(document, row if name == "state" else {name: [row]})
-                    size += len(json.dumps(row))
+                    if row is not None:
+                        _add(document, row if name == "state" else {name: [row]})
+                        size += len(json.dumps(row))
                     place = following
         return json.dumps(document, ensure_ascii=False), ""
 
@@ -98,17 +104,18 @@ class Export:
         """The person's rows, each with its entry: one may have a thousand, and each be long."""
         service = self._service
         position, _, begun = after.partition("#")
-        known = int(begun or 0)
+        known, word = int(begun or 0), self._user_id.encode()
         for place, payload in chain(
             self._entry_at(position) if known else (),
             history(service.upkeep.archive, service.journal, position),
         ):
-            entry = _parsed(payload)
+            entry = _parsed(payload) if word in payload else None
             rows = _rows_of(entry, self._user_id) if entry else ()
             for number, row in enumerate(islice(rows, known, None), known + 1):
                 told = {"entry_id": place, "time_ms": entry.time_ms if entry else 0, "rows": [row]}
                 yield f"{place}#{number}", told
             known = 0
+            yield place, None
 
     def _entry_at(self, position: str) -> Iterator[Record]:
         """The entry of a position, again."""
@@ -121,10 +128,11 @@ class Export:
         """By file, and by row of the person's in it: files may go between two pages, and rows do not move."""
         begun, _, known = after.partition("#")
         for name, table in impression_files.read_named(self._service.settings.data / "impressions", begun):
-            rows = table.filter(_is(table, self._user_id))
+            rows = table.filter(pc.equal(table["viewer_id"], self._user_id))
             first = int(known or 0) if name == begun else 0
             for number, row in enumerate(rows.slice(first).to_pylist(), first + 1):
                 yield f"{name}#{number}", row
+            yield f"{name}#{len(rows)}", None
 
 
 def _add(document: dict[str, Any], piece: dict[str, Any]) -> None:
@@ -137,10 +145,6 @@ def _add(document: dict[str, Any], piece: dict[str, Any]) -> None:
             document.setdefault(name, []).extend(value)
         else:
             document[name] = value
-
-
-def _is(table: Any, user_id: str) -> Any:
-    return np.array([viewer == user_id for viewer in table["viewer_id"].to_pylist()], np.bool_)
 
 
 def _parsed(payload: bytes) -> Entry | None:

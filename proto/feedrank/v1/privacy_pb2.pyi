@@ -189,7 +189,7 @@ class ExportUserResponse(_message.Message):
     document: _builtins.str
     """JSON: one object, whose lists continue those of the page before. docs/reliability.md describes it."""
     next_page_token: _builtins.str
-    """What continues; empty when all has been given."""
+    """What continues, also where this page is empty; empty when all has been given."""
     def __init__(
         self,
         *,

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,17 @@ def test_no_page_is_much_longer_than_it_may_be(service: Service) -> None:
     lengths = [len(json.dumps(page)) for page in pages(service, PAGE)]
     assert len(lengths) > 20
     assert max(lengths) < 3 * PAGE
+
+
+def test_a_page_ends_when_its_time_is_over_and_the_next_goes_on(
+    service: Service, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = together(pages(service, 10**9))
+    monkeypatch.setattr("ranker.privacy.export.monotonic", count().__next__)
+    monkeypatch.setattr("ranker.privacy.export.PAGE_S", 200)  # rows, by that clock
+    hurried = pages(service, 10**9)
+    assert len(hurried) > 10
+    assert together(hurried) == whole
 
 
 def test_files_of_the_log_that_go_between_two_pages_shift_nothing(service: Service) -> None:
