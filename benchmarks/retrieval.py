@@ -25,6 +25,7 @@ import faiss
 import numpy as np
 import typer
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from benchmarks.report import emit
 from benchmarks.vectors import DIMENSION, drawn
@@ -149,7 +150,6 @@ def filtered(window: Window, queries: Floats) -> Iterator[tuple[str, float]]:
 
 def flat(window: Window, queries: Floats, result: dict[str, Any]) -> dict[str, float]:
     """FAISS's exact scan of float32 vectors, and how many times as long it takes."""
-    faiss.omp_set_num_threads(1)
     index: Any = faiss.IndexFlatIP(DIMENSION)
     for start in range(0, window.posts, _BLOCK):
         index.add(window.column[start : start + _BLOCK].astype(np.float32))
@@ -188,7 +188,7 @@ def main(
     json: Annotated[bool, typer.Option("--json", help="Print one line of JSON.")] = False,
 ) -> None:
     """Measure vector retrieval, such as `python -m benchmarks.retrieval --posts 100000 --turnovers 1`."""
-    with progress(quiet=json) as tell:
+    with progress(quiet=json) as tell, threadpool_limits(1):
         result = compare(posts, turnovers, seed, tell)
     emit(result, json)
 

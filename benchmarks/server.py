@@ -72,7 +72,7 @@ def running(
             [sys.executable, "-c", _SERVE, "serve", *options, "--log-level", "warning"],
             stdout=log,
             stderr=log,
-            env={**os.environ, "OMP_NUM_THREADS": "1", **(settings or {})},
+            env={**os.environ, **(settings or {})},
         )
     try:
         if not _serving(address, metrics, process):

@@ -26,6 +26,7 @@ from feedrank.v1 import (
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from prometheus_client import start_http_server
+from threadpoolctl import threadpool_limits
 
 from ranker.access.door import Access, Door, Watch
 from ranker.access.runtime import check_protobuf
@@ -122,6 +123,8 @@ class Answering:
 
     def __enter__(self) -> "Answering":
         sys.setswitchinterval(_SWITCH_S)
+        # Requests and the compaction are threads themselves: BLAS's would take the processors from them.
+        self._open.enter_context(threadpool_limits(1, user_api="blas"))
         passing = [self._between_workers()] if self._several else []
         self._server = self._made([*passing, self._watch, self._edge], Door(self._access, self._edge))
         health_pb2_grpc.add_HealthServicer_to_server(self.health, self._server)

@@ -17,14 +17,17 @@ from feedrank.v1.ingest_pb2 import StreamEventsRequest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_health.v1.health import HealthServicer
 from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
+from threadpoolctl import threadpool_info
 
 from ranker.fold import Fold
 from ranker.follower import Follower
 from ranker.journal import Journal
 from ranker.server import run
+from ranker.service import Service
 from ranker.state import State
 from tests.conftest import Launch, Network
 from tests.live import Server, within
+from tests.ranker.test_backup import settings_of
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 SERVICES = [f"feedrank.v1.{name}" for name in ("Feed", "Ingest", "Controls", "Privacy", "Admin")]
@@ -47,6 +50,11 @@ def test_the_first_moment_of_serving_can_answer(launch: Launch) -> None:
     server = launch()
     assert not server.client.timeline("ana", timeout=1).posts
     assert server.client.put_posts([feedrank.Post(id="p", author_id="a", text="Hello.")], timeout=1).visible
+
+
+def test_a_matrix_takes_one_processor_while_calls_are_answered(tmp_path: Path) -> None:
+    with Service(settings_of(tmp_path / "data")) as service, run.Answering(service):
+        assert {one["num_threads"] for one in threadpool_info() if one["user_api"] == "blas"} == {1}
 
 
 def test_the_metrics_tell_what_happened(network: Network) -> None:
