@@ -234,7 +234,7 @@ def main(
     seconds: Annotated[float, typer.Option(min=0.1, help="Seconds of each of the longer stretches.")] = 30.0,
     events_a_read: Annotated[float, typer.Option(min=0, help="Events with a timeline.")] = 5.0,
     posts_a_read: Annotated[float, typer.Option(min=0, help="Posts with a timeline.")] = 0.05,
-    events: Annotated[float, typer.Option(min=0, help="Events a second, in the last stretch.")] = 20_000.0,
+    events: Annotated[float, typer.Option(min=0, help="Events a second, in the last stretch.")] = 21_000.0,
     reads_beside: Annotated[float, typer.Option(min=0, help="Timelines a second beside them.")] = 50.0,
     batch: Annotated[int, typer.Option(min=1, max=1_000, help="Events of a call there.")] = 1_000,
     arrivals: Annotated[Arrivals, typer.Option(help="Independent, or evenly spaced.")] = "poisson",

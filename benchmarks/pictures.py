@@ -9,6 +9,7 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator
 
 from benchmarks.keys import meaning
 from benchmarks.results import Measured, Results, Run
@@ -58,8 +59,9 @@ def load(measured: Measured) -> Figure | None:
         axes.set(
             yscale="log", xlabel="timelines a second, Poisson arrivals", ylabel="ms from due to answered"
         )
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.yaxis.set_major_formatter("{x:g}")
-        axes.yaxis.set_minor_formatter("{x:g}")
+        axes.yaxis.set_minor_formatter("")
         highest = float(np.median([one["requests_per_second"] for one in measured.runs]))
         for share, words in ((1.0, " highest rate in time"), (0.7, " 70 % of it")) if highest else ():
             axes.axvline(share * highest, color=GREY, lw=0.7, ls=":")
