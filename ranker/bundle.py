@@ -299,7 +299,7 @@ def mark_those_that_saw(models: Path, somebody: Gone) -> int:
     A bundle of which nobody noted whom it saw is taken to have seen the person where its time meets the
     person's. Once more for the same erasure counts nobody twice.
     """
-    saw = [folder for folder, manifest in _readable(models) if _saw(folder, manifest, somebody)]
+    saw = [folder for folder, manifest in _readable(models) if _those_seen(folder, manifest, [somebody])]
     for folder in saw:
         mark(folder, somebody.time_ms)
     return len(saw)
@@ -312,9 +312,9 @@ def mark_late(models: Path, some: Iterable[Gone]) -> None:
     """
     everybody = list(some)
     for folder, manifest in _readable(models):
-        for one in everybody:
-            if manifest.to_ms <= one.done_ms and _saw(folder, manifest, one):
-                mark(folder, one.time_ms)
+        late = [one for one in everybody if manifest.to_ms <= one.done_ms]
+        for one in _those_seen(folder, manifest, late):
+            mark(folder, one.time_ms)
 
 
 def _readable(models: Path) -> Iterator[tuple[Path, Manifest]]:
@@ -323,10 +323,11 @@ def _readable(models: Path) -> Iterator[tuple[Path, Manifest]]:
             yield models / one.version, one.manifest
 
 
-def _saw(folder: Path, manifest: Manifest, somebody: Gone) -> bool:
-    if (people := People.read(folder, manifest.people)) is not None:
-        return people.holds(somebody.digest)
-    return manifest.from_ms <= somebody.time_ms and manifest.to_ms > somebody.since_ms
+def _those_seen(folder: Path, manifest: Manifest, some: Sequence[Gone]) -> list[Gone]:
+    """Whom of some people a bundle saw; what it noted of that is read once for all."""
+    if some and (people := People.read(folder, manifest.people)) is not None:
+        return [one for one in some if people.holds(one.digest)]
+    return [one for one in some if manifest.from_ms <= one.time_ms and manifest.to_ms > one.since_ms]
 
 
 def _read(folder: Path) -> tuple[Manifest, bytes]:

@@ -68,6 +68,7 @@ MORE_HANDLES = 4
 _TEN_MINUTES_S = 600.0
 _LOOK_S = 2.0
 _MIB = 2**20
+_SESSIONS = 100
 _NAMES = {"valkey-stopped", "valkey-killed", "source-hangs", "source-hangs-in-c", "models-gone"}
 _PARTS = ("archive", "erasures", "impressions", "journal", "models", "snapshots")
 
@@ -95,6 +96,11 @@ class Plan:
             warm_up, rest, seconds - warm_up - 2 * rest, min(warm_up / 16, 20.0), min(warm_up / 20, 4.0)
         )
 
+    @property
+    def seconds(self) -> float:
+        """Of all of it."""
+        return self.warm_up_s + self.judged_s + 2 * self.rest_s
+
     def settings(self) -> dict[str, str]:
         """A server that holds half of what comes during the warm-up."""
         return {
@@ -108,9 +114,6 @@ class Plan:
             "IMPRESSIONS__MAX_GIB": "0.005",
             "UPKEEP__SNAPSHOT_EVERY_S": str(min(self.warm_up_s / 5, 20.0)),
         }
-
-
-_SESSIONS = 100
 
 
 @dataclass(frozen=True)
@@ -202,7 +205,7 @@ class Watch:
         while not enough.wait(self._every_s):
             with suppress(
                 psutil.NoSuchProcess
-            ):  # a child that ended between two looks, or the server: seen elsewhere
+            ):  # a child that ended meanwhile, or the server: seen elsewhere
                 self.samples.append(self._look())
 
     def _look(self) -> Sample:
@@ -314,11 +317,10 @@ def judge(tally: Tally, samples: Sequence[Sample], *, rounds: int) -> Iterator[s
 
 def run(plan: Plan, seed: int, folder: Path, say: Callable[[str], object]) -> tuple[Tally, list[Sample]]:
     """A whole run; `say` hears how it goes."""
-    tally, began = Tally(seed, (plan.warm_up_s + plan.judged_s + 2 * plan.rest_s) / 60), time.monotonic()
+    tally, began = Tally(seed, plan.seconds / 60), time.monotonic()
     with running(folder / "data", embedder=plan.embedder, **plan.settings()) as server:
         train(server.data / "models", "second")
-        seconds = plan.warm_up_s + plan.judged_s + 2 * plan.rest_s
-        world = network(int(2 * POSTS_A_CALL * seconds) + 100, embedder=plan.embedder)
+        world = network(int(2 * POSTS_A_CALL * plan.seconds) + 100, embedder=plan.embedder)
         relay = Relay(int(server.address.rpartition(":")[2]))
         watch = Watch(server, plan.look_s)
         faults = Faults(server, _faults(plan, relay), plan, watch, seed)
