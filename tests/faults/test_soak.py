@@ -8,7 +8,7 @@ import pytest
 
 from tests.faults.soak import Plan, Sample, Tally, judge, run
 
-SHORT = Plan(warm_up_s=2.5, rest_s=1.0, judged_s=2.5, pause_s=0.1, longest_s=0.2, look_s=0.2, embedder=False)
+SHORT = Plan(warm_up_s=8.0, rest_s=1.0, judged_s=2.5, pause_s=0.1, longest_s=0.2, look_s=0.2, embedder=False)
 CALM = Sample(0.0, "judged", "", 200.0, 400.0, 10.0, 30, 40, 2, {})
 
 
