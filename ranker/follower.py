@@ -23,7 +23,12 @@ _PAUSE_S = 0.1
 _AWAY_S = 2.0
 """Longer than a read takes: who was away so long looks whether the journal went on without it."""
 _PATIENCE_S = 0.02
-"""An entry that none follows lets readers go first for so long: most then wait for no entry."""
+"""Entries that few follow let readers go first for so long: most then wait for no entry."""
+_FEW = 8
+_SHORT_BYTES = 16_384
+_TURN_S = 0.01
+"""Short entries share a turn for about so long. Each in its own, readers that never end would leave time for
+some thirty a second, and all would wait for the fold."""
 
 
 class Follower:
@@ -115,17 +120,31 @@ class Follower:
                 self._stop.wait(_PAUSE_S)
 
     def _follow(self) -> None:
-        before = self.fold.state.position
-        records = self.journal.read(before, block_ms=_BLOCK_MS)
+        records = self.journal.read(self.fold.state.position, block_ms=_BLOCK_MS)
         if self._was_away() and self._look_back():
             records = []  # some of them were in the archive too: they are read again
+            self._tell()
         self.connected = True
-        for record in records:
-            self.apply(record, _PATIENCE_S if record is records[-1] else 0.0)
-        if order(self.fold.state.position) > order(before):
-            self.board.fold(self.fold.state.position)
-            with self._folded:
-                self._folded.notify_all()
+        waiting = deque(records)
+        while waiting:
+            self._fold_some(waiting, _PATIENCE_S if len(waiting) <= _FEW else 0.0)
+            self._tell()
+
+    def _fold_some(self, waiting: deque[Record], patience_s: float) -> None:
+        """Fold one entry, prepared before its turn; or several short ones in one turn."""
+        if len(waiting) == 1 or not _shares(waiting[0]):
+            self.apply(waiting.popleft(), patience_s)
+            return
+        with self.fold.state.turn.write(patience_s):
+            end = time.monotonic() + _TURN_S
+            while waiting and _shares(waiting[0]) and time.monotonic() < end:
+                self.apply(waiting.popleft())
+
+    def _tell(self) -> None:
+        """Tell how far the state has come."""
+        self.board.fold(self.fold.state.position)
+        with self._folded:
+            self._folded.notify_all()
 
     def _was_away(self) -> bool:
         """Whether the last read is so long ago that the journal may not be what it was."""
@@ -158,3 +177,14 @@ class Follower:
             log.warning("journal_lost", reason=str(error))
         self.connected = False
         self._stop.wait(_PAUSE_S)
+
+
+def _shares(record: Record) -> bool:
+    """Whether an entry may share its turn: it is short, and is no erasure, of which others are told."""
+    _, payload = record
+    if len(payload) > _SHORT_BYTES:
+        return False
+    try:
+        return journal_pb2.Entry.FromString(payload).WhichOneof("change") != "erased_user"
+    except DecodeError:
+        return True

@@ -36,6 +36,8 @@ class Turn:
         self._writing = False
         self._owed = 0
         """Readers that go before the next write."""
+        self._owner: int | None = None
+        """The thread whose turn it is to write."""
 
     @contextmanager
     def read(self) -> Iterator[None]:
@@ -50,12 +52,20 @@ class Turn:
 
     @contextmanager
     def write(self, patience_s: float = 0.0) -> Iterator[None]:
-        """Change the state. Readers that come go first for so long, unless there is a moment without any."""
+        """Change the state. Readers that come go first for so long, unless there is a moment without any.
+
+        What a thread writes within its turn is of that turn.
+        """
+        if self._owner == threading.get_ident():
+            yield
+            return
         self._enter(self._writers, time.monotonic() + patience_s)
+        self._owner = threading.get_ident()
         try:
             yield
         finally:
             with self._lock:
+                self._owner = None
                 self._writing = False
                 self._owed = len(self._waiting)
                 self._admit()

@@ -31,6 +31,10 @@ def user(name: str) -> Entry:
     return entries.of_users([types_pb2.User(id=name)], NOW)
 
 
+def users(count: int) -> Entry:
+    return entries.of_users([types_pb2.User(id=f"user {i}") for i in range(count)], NOW)
+
+
 def test_a_written_entry_is_folded_when_the_write_says_it_is_visible(
     journal: Journal, follower: Follower
 ) -> None:
@@ -165,3 +169,38 @@ def test_lag_counts_no_further_than_a_hundred(journal: Journal) -> None:
     for i in range(120):
         journal.append(user(f"u{i}"))
     assert Follower(journal, Fold(State(4))).lag() == 100
+
+
+@pytest.mark.parametrize(
+    ("wait", "shared"),
+    [
+        ([user("ana")] * 10, 10),
+        ([user("ana")] * 3 + [entries.of_erasure("ana", NOW)] + [user("ana")] * 6, 3),
+        ([user("ana")] * 2 + [users(2_000)] + [user("ana")] * 7, 2),
+        ([user("ana"), b"\xff", *[user("ana")] * 8], 10),
+    ],
+    ids=["short ones", "up to an erasure", "up to a long one", "also what can't be folded"],
+)
+def test_short_entries_that_wait_share_a_turn(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch, wait: list[Entry | bytes], shared: int
+) -> None:
+    """A reader that comes while they wait sees what the one turn before its own made of the state."""
+    monkeypatch.setattr("ranker.follower._TURN_S", 60)
+    follower = Follower(journal, Fold(State(4, readers=2)))
+    state, seen = follower.fold.state, list[str]()
+    positions = [journal.append(entry) for entry in wait]
+
+    def read() -> None:
+        with state.turn.read():
+            seen.append(state.position)
+
+    reader = threading.Thread(target=read)
+    with state.turn.read():
+        follower.start()
+        within(5, lambda: state.turn._writers)
+        reader.start()
+        within(5, lambda: state.turn._waiting)
+    reader.join(5)
+    assert follower.wait_for(positions[-1], 5)
+    follower.stop()
+    assert seen == [positions[shared - 1]]

@@ -147,3 +147,14 @@ def test_a_turn_ends_with_an_error_too() -> None:
             raise ZeroDivisionError
     with turn.write():
         pass
+
+
+@TWO
+def test_what_a_writer_writes_within_its_turn_is_of_that_turn(guests: Guests) -> None:
+    with guests.turn.write():
+        guests.come(a=READ, w=WRITE)
+        with guests.turn.write(patience_s=60):
+            pass
+        assert guests.entered == []
+    guests.leave("a")
+    assert guests.entered == ["a", "w"]
