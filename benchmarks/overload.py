@@ -3,9 +3,10 @@
     python -m benchmarks.overload --posts 10000 --viewers 1000 --seconds 60
 
 First the sustainable rate is found: the highest at which 99 in 100 timelines come within the target, without
-errors, and nearly all with all their candidates (`benchmarks.load`). Rates around it show the best goodput:
-answers a second, within the caller's deadline. Then so many times the sustainable rate is sent for
-`--seconds`. Told are the goodput as a share of the best, how soon refusals come (as the server counts them,
+errors, and nearly all with all their candidates (`benchmarks.load`). Then so many times that rate is sent for
+`--seconds`. Before it and after it rates around the sustainable one are sent, and the best of these, by the
+mean of before and after (machines drift), is the best goodput: answers a second, within the caller's
+deadline. Told are the goodput as a share of the best, how soon refusals come (as the server counts them,
 from a call's coming to its refusal, and as a caller sees them), the server's memory, and how long it takes
 until timelines are normal again: in time, not refused, with all candidates. Callers here never ask again.
 
@@ -25,6 +26,7 @@ from typing import Annotated
 import feedrank
 import numpy as np
 import typer
+from numpy.typing import NDArray
 
 from benchmarks import load
 from benchmarks.calls import Mix
@@ -95,21 +97,27 @@ def goodput(outcome: Outcome) -> float:
     return outcome.counts["answered_reads"] / outcome.seconds
 
 
-def sustainable(
-    generate: Generator, each: Mix, plan: load.Plan, tell: Callable[[str], None]
-) -> tuple[float, float]:
-    """The highest rate that is kept with all candidates, and the best goodput on the way."""
-    best = 0.0
+def sustainable(generate: Generator, each: Mix, plan: load.Plan, tell: Callable[[str], None]) -> float:
+    """The highest rate that is kept with all candidates."""
 
     def passes(rate: float) -> bool:
-        nonlocal best
         tell(f"{rate:.1f} timelines a second")
         outcome = generate(each * rate, plan.step_s)
-        best = max(best, goodput(outcome))
         whole = outcome.counts["degraded"] <= MOST_DEGRADED * max(outcome.counts["checked"], 1)
         return whole and load.good(outcome, plan.target_ms)
 
-    return load.highest(passes, plan.first, plan.most), best
+    return load.highest(passes, plan.first, plan.most)
+
+
+def around(
+    generate: Generator, each: Mix, rate: float, seconds: float, tell: Callable[[str], None]
+) -> NDArray[np.float64]:
+    """The goodput at each rate of AROUND, (rates,)."""
+    found = []
+    for share in AROUND:
+        tell(f"{share * rate:.1f} timelines a second")
+        found.append(goodput(generate(each * (share * rate), seconds)))
+    return np.array(found)
 
 
 def refusal_ms(before: Figures, after: Figures, percent: float = 99) -> float:
@@ -204,13 +212,11 @@ def main(
             watch = Watch(server, list(ids.viewers), target_ms / 1000)
             with generating(Target(server.address, ids, "poisson", processes, channels), seed) as generate:
                 generate(each * first, min(step_s, 5.0))  # what is asked first is slower
-                found, best = (rate, 0.0) if rate else sustainable(generate, each, plan, tell)
-                found = found or first
-                for share in AROUND:
-                    tell(f"{share * found:.1f} timelines a second")
-                    best = max(best, goodput(generate(each * (share * found), step_s)))
+                found = rate or sustainable(generate, each, plan, tell) or first
+                before = around(generate, each, found, step_s, tell)
                 tell(f"{times * found:.1f} timelines a second")
                 outcome, told = measure(server, generate, watch, each * (times * found), seconds, after_s)
+                best = float(((before + around(generate, each, found, step_s, tell)) / 2).max())
     result = {"sustainable_per_second": found, "best_per_second": best, **figures(outcome, best), **told}
     asked = {"posts": posts, "viewers": viewers, "workers": workers, "times": times, "seconds": seconds}
     emit({**asked, "seed": seed, **result, "holds": float(holds(result))}, json)
