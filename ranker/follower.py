@@ -27,8 +27,8 @@ _PATIENCE_S = 0.02
 _FEW = 8
 _SHORT_BYTES = 16_384
 _TURN_S = 0.01
-"""Short entries share a turn for about so long. Each in its own, readers that never end would leave time for
-some thirty a second, and all would wait for the fold."""
+"""Short entries share a turn for about so long. Among readers that never end a turn comes nine times a
+second (at five times the sustainable load): with one entry in each, all would wait for the fold."""
 
 
 class Follower:
